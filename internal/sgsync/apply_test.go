@@ -1,0 +1,221 @@
+package sgsync_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/emr-accessd/emr-accessd/internal/sgsync"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// try plans once and applies with the wall clock ahead of the read by age.
+func try(w *world, want Want, m Me, age time.Duration) Result {
+	have := Have{View: w.view()}
+	return Applier{API: w, Wall: func() time.Time { return w.now.Add(age) }}.Apply(context.Background(), have, Plan(want, have, m, w.now))
+}
+
+func TestApplyOrder(t *testing.T) {
+	w := newWorld()
+	w.put(rule("203.0.113.7/32", bob, alice, day, -1))                 // mine alone, but bob made it: cannot be moved
+	w.put(rule("203.0.113.8/32", alice, alice, day, -1, bob, day, -1)) // shared
+	res := try(w, wants(knows("198.51.100.7/32")), alice, 0)
+	if res.Err != nil || res.Replan {
+		t.Fatal(res)
+	}
+	if diff := cmp.Diff([]string{"authorize 198.51.100.7/32", "revoke sgr-0001", "untag sgr-0002"}, w.calls); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestApplyStaleReadWritesNothing(t *testing.T) {
+	for _, age := range []time.Duration{WriteWindow + 1, 8 * time.Hour, -time.Second} {
+		for name, r := range map[string]Rule{"add": admin("10.1.1.1/32"), "move": rule("203.0.113.7/32", alice, alice, day, -1),
+			"join": rule("198.51.100.7/32", bob, bob, day, -1)} {
+			w := newWorld()
+			w.put(r)
+			res := try(w, wants(knows("198.51.100.7/32")), alice, age)
+			if !res.Replan || len(w.calls) != 0 {
+				t.Errorf("%s at age %v: replan %v, calls %v", name, age, res.Replan, w.calls)
+			}
+		}
+	}
+}
+
+func TestApplyFailures(t *testing.T) {
+	lost := errors.New("connection reset")
+	other := rule("203.0.113.7/32", bob, alice, day, -1) // leads to add, then remove
+	mine := rule("203.0.113.7/32", alice, alice, day, -1)
+	theirs := rule("198.51.100.7/32", bob, bob, day, -1)
+	for _, tt := range []struct {
+		name   string
+		rules  []Rule
+		call   string
+		err    error
+		calls  []string
+		replan bool
+		failed error
+	}{
+		{"add lost/old rule stays", []Rule{other}, "authorize", lost, []string{"authorize 198.51.100.7/32"}, false, lost},
+		{"add over quota/old rule stays", []Rule{other}, "authorize", ErrQuota, []string{"authorize 198.51.100.7/32"}, false, ErrQuota},
+		{"add is a duplicate/look again", []Rule{other}, "authorize", ErrDuplicate, []string{"authorize 198.51.100.7/32"}, true, nil},
+		{"move is a duplicate/look again", []Rule{mine}, "modify", ErrDuplicate, []string{"modify sgr-0001 198.51.100.7/32"}, true, nil},
+		{"move of a rule that is gone/look again", []Rule{mine}, "modify", ErrGone, []string{"modify sgr-0001 198.51.100.7/32"}, true, nil},
+		{"move denied/look again", []Rule{mine}, "modify", ErrDenied, []string{"modify sgr-0001 198.51.100.7/32"}, true, nil},
+		{"join denied/borrowed, old one removed", []Rule{theirs, other}, "tag", ErrDenied, []string{"tag sgr-0001", "revoke sgr-0002"}, false, nil},
+		{"join lost/old rule stays", []Rule{theirs, other}, "tag", lost, []string{"tag sgr-0001"}, false, lost},
+		{"join of a rule that is gone/look again", []Rule{theirs, other}, "tag", ErrGone, []string{"tag sgr-0001"}, true, nil},
+		{"remove of a rule that is gone/done", []Rule{other}, "revoke", ErrGone, []string{"authorize 198.51.100.7/32", "revoke sgr-0001"}, false, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld()
+			for _, r := range tt.rules {
+				w.put(r)
+			}
+			w.fail = func(call string) error {
+				if strings.HasPrefix(call, tt.call) {
+					return tt.err
+				}
+				return nil
+			}
+			res := try(w, wants(knows("198.51.100.7/32")), alice, 0)
+			if res.Replan != tt.replan || !errors.Is(res.Err, tt.failed) || (tt.failed == nil && res.Err != nil) {
+				t.Errorf("replan %v, err %v", res.Replan, res.Err)
+			}
+			if diff := cmp.Diff(tt.calls, w.calls); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestApplyRefusesForeignRules(t *testing.T) {
+	w := newWorld()
+	foreign := w.put(admin("0.0.0.0/0"))
+	have := Have{View: w.view()}
+	for _, do := range []Do{Move, Remove, Join, Renew, Leave, Purge} {
+		for _, id := range []string{foreign, "sgr-unknown", ""} {
+			res := Applier{API: w, Wall: func() time.Time { return w.now }}.Apply(context.Background(), have,
+				Changes{Group: group, List: []Change{{Do: do, Rule: id, Port: 22, CIDR: pfx("198.51.100.7/32")}}})
+			if !errors.Is(res.Err, ErrForeign) {
+				t.Errorf("%s %q: %v", do, id, res.Err)
+			}
+		}
+	}
+	if len(w.calls) != 0 {
+		t.Errorf("calls %v", w.calls)
+	}
+}
+
+func TestApplyRecordsBeforeWriting(t *testing.T) {
+	w := newWorld()
+	w.put(rule("203.0.113.7/32", alice, alice, day, -1))
+	full := errors.New("disk full")
+	have := Have{View: w.view()}
+	a := Applier{API: w, Wall: func() time.Time { return w.now }, Before: func(c Change) error {
+		if c.Do != Move || len(w.calls) != 0 {
+			t.Errorf("recorded %v after %v", c.Do, w.calls)
+		}
+		return full
+	}}
+	if res := a.Apply(context.Background(), have, Plan(wants(knows("198.51.100.7/32")), have, alice, t0)); !errors.Is(res.Err, full) || len(w.calls) != 0 {
+		t.Errorf("err %v, calls %v", res.Err, w.calls)
+	}
+}
+
+func TestLifeOfALaptop(t *testing.T) {
+	w := newWorld()
+	w.put(admin("0.0.0.0/0"))
+	w.put(admin("203.0.113.200/32"))
+	foreign := w.view().Rules
+	cidrs := func() (out []string) {
+		for _, r := range w.view().Rules[2:] {
+			out = append(out, r.CIDR.String())
+		}
+		return out
+	}
+	expect := func(what string, ids int, want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, cidrs()); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+		if w.seq != ids {
+			t.Errorf("%s: %d rules were ever made, want %d", what, w.seq, ids)
+		}
+	}
+	w.round(t, wants(knows("198.51.100.7/32")), alice)
+	expect("home", 3, "198.51.100.7/32")
+	w.round(t, wants(knows("192.0.2.1/32")), alice)
+	expect("moved in place", 3, "192.0.2.1/32")
+	w.round(t, wants(knows("192.0.2.1/32")), bob)
+	w.now = w.now.Add(time.Hour)
+	w.round(t, wants(knows("198.51.100.7/32")), alice)
+	expect("alice goes, bob stays", 4, "192.0.2.1/32", "198.51.100.7/32")
+	w.round(t, wants(Family{State: Absent}), alice)
+	expect("alice gives back", 4, "192.0.2.1/32")
+	w.now = w.now.Add(48 * time.Hour)
+	w.round(t, wants(knows("198.51.100.9/32")), carol)
+	expect("bob's laptop is gone for good", 5, "198.51.100.9/32")
+	w.round(t, wants(Family{State: Absent}), carol)
+	if diff := cmp.Diff(foreign, w.view().Rules, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+		t.Errorf("rules of others: %s", diff)
+	}
+}
+
+func TestOverlay(t *testing.T) {
+	w := newWorld()
+	w.put(rule("203.0.113.7/32", alice, alice, day, -1))
+	before := w.view()
+	res := try(w, wants(knows("198.51.100.7/32")), alice, 0)
+	after := w.view()
+	stale := before
+	for _, tt := range []struct {
+		age  time.Duration
+		read View
+		want string
+	}{
+		{time.Second, stale, "198.51.100.7/32"},
+		{time.Second, after, "198.51.100.7/32"},
+		{Sigma, stale, "203.0.113.7/32"},
+		{-time.Hour, stale, "203.0.113.7/32"},
+	} {
+		tt.read.Sent = t0.Add(tt.age)
+		if got := Overlay(tt.read, res.Journal).Rules[0].CIDR.String(); got != tt.want {
+			t.Errorf("age %v: %s, want %s", tt.age, got, tt.want)
+		}
+	}
+	if before.Rules[0].CIDR != pfx("203.0.113.7/32") {
+		t.Error("the read itself was changed")
+	}
+}
+
+func TestOverlayEachKind(t *testing.T) {
+	key := alice.Key()
+	base := View{Group: group, Sent: t0, Rules: []Rule{rule("203.0.113.7/32", bob, bob, day, -1)}}
+	base.Rules[0].ID, base.Rules[0].Group = "sgr-1", group
+	w := func(do Do, id string) Write {
+		return Write{At: t0, Do: do, Group: group, ID: id, Port: 22, CIDR: pfx("192.0.2.1/32"), Key: key, Value: "v", Tags: map[string]string{OwnerTag: "x"}}
+	}
+	journal := []Write{w(Add, "sgr-2"), w(Add, "sgr-1"), w(Join, "sgr-1"), w(Join, "sgr-9"), {At: t0, Do: Remove, Group: "sg-other", ID: "sgr-1"}}
+	got := Overlay(base, journal)
+	if len(got.Rules) != 2 || got.Rules[0].Tags[key] != "v" || got.Rules[1].ID != "sgr-2" || !got.Rules[1].Managed() {
+		t.Errorf("%+v", got.Rules)
+	}
+	if got := Overlay(base, append(journal, w(Leave, "sgr-1"), w(Remove, "sgr-2"))); len(got.Rules) != 1 || got.Rules[0].Tags[key] != "" {
+		t.Errorf("%+v", got.Rules)
+	}
+	if _, changed := base.Rules[0].Tags[key]; changed {
+		t.Error("the read itself was changed")
+	}
+	if n := len(Recent(journal, t0.Add(Sigma))); n != 0 {
+		t.Errorf("%d writes are still recent after σ", n)
+	}
+	if !slices.EqualFunc(Recent(journal, t0), journal, func(a, b Write) bool { return a.ID == b.ID && a.Do == b.Do }) {
+		t.Error("recent writes lost")
+	}
+}

@@ -1,0 +1,475 @@
+package sgsync_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/emr-accessd/emr-accessd/internal/sgsync"
+	"pgregory.net/rapid"
+)
+
+// draw is the source of choices: rapid (which shrinks) or a fuzzer's bytes.
+type draw func(n int) int
+
+func rapidDraw(t *rapid.T) draw {
+	return func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "choice") }
+}
+
+var people = []Me{alice, bob, carol, me("AIDAALICE", "a2")}
+
+// randomRules fills a group with rules of every kind: ours, ours damaged, EMR's and an administrator's.
+func randomRules(d draw, w *world) {
+	taken := map[string]bool{}
+	for range d(7) {
+		r := Rule{Protocol: "tcp", FromPort: 22, ToPort: 22, CIDR: randomPrefix(d)}
+		switch d(8) {
+		case 0:
+			r.FromPort, r.ToPort = 0, 65535
+		case 1:
+			r.Protocol, r.FromPort, r.ToPort = "-1", -1, -1
+		case 2:
+			r.SourceGroup, r.CIDR = group, netip.Prefix{}
+		case 3:
+			r.FromPort, r.ToPort = 8443, 8443
+		}
+		if key := fmt.Sprint(r.Protocol, r.FromPort, r.CIDR); taken[key] { // EC2 holds a tuple once
+			continue
+		} else {
+			taken[key] = true
+		}
+		r.Tags = map[string]string{}
+		if d(4) > 0 {
+			r.Tags[OwnerTag] = people[d(len(people))].UserID
+		}
+		for _, p := range people {
+			if d(3) > 0 {
+				continue
+			}
+			r.Tags[p.Key()] = FormatLease(w.now.Add(time.Duration(d(40)-15)*time.Hour/2), w.now.Add(time.Duration(d(9)-6)*10*time.Second), "x@y")
+			if d(12) == 0 {
+				r.Tags[p.Key()] = []string{"", "garbage", "2099-01-01T00:00:00Z 2026-01-01T00:00:00Z x"}[d(3)]
+			}
+		}
+		if d(15) == 0 {
+			r.Tags[ProvisionedTag] = "true"
+		}
+		w.put(r)
+	}
+}
+
+func randomPrefix(d draw) netip.Prefix {
+	all := pfxs("198.51.100.1/32", "198.51.100.2/32", "198.51.100.3/32", "198.51.100.4/32", "2001:db8::1/128", "2001:db8::2/128",
+		"2001:db8:0:1::/64", "192.0.2.0/28", "203.0.0.0/16", "0.0.0.0/0", "::/0", "10.0.0.0/8")
+	return all[d(len(all))]
+}
+
+func randomFamily(d draw, now time.Time, v4 bool) Family {
+	self := pfxs("2001:db8::1/128", "2001:db8::2/128")
+	if v4 {
+		self = pfxs("198.51.100.1/32", "198.51.100.2/32", "198.51.100.3/32")
+	}
+	f := Family{State: Knowledge(d(3)), Since: now.Add(-time.Duration(d(20)) * time.Hour)}
+	if f.State == Known {
+		f.Self = []netip.Prefix{self[d(len(self))]}
+		if d(4) == 0 {
+			f.Held = []netip.Prefix{self[d(len(self))]}
+		}
+	}
+	return f
+}
+
+func randomWant(d draw, now time.Time) Want {
+	p := Port{Port: 22, V4: randomFamily(d, now, true), V6: randomFamily(d, now, false)}
+	if d(3) == 0 {
+		p.Trusted = pfxs("192.0.2.0/28", "198.51.100.4/32", "10.0.0.0/8")[:1+d(3)]
+	}
+	return Want{Group: group, Ports: []Port{p}, Complete: d(4) > 0, ReportExpired: d(6) == 0}
+}
+
+type fataler interface{ Fatalf(string, ...any) }
+
+// checkPlan is what holds for every plan and its application, whatever the input.
+func checkPlan(t fataler, d draw) {
+	w := newWorld()
+	randomRules(d, w)
+	want, m := randomWant(d, w.now), people[d(2)]
+	have := Have{View: w.view(), Bare: map[string]time.Time{}}
+	for _, r := range have.Rules {
+		if d(2) == 0 {
+			have.Bare[r.ID] = w.now.Add(-time.Minute)
+		}
+	}
+	plan := Plan(want, have, m, w.now)
+	port := want.Ports[0]
+
+	// I8: the plan does not depend on the order of its input.
+	shuffled, other := have, want
+	shuffled.Rules = slices.Clone(have.Rules)
+	rand.New(rand.NewPCG(1, uint64(d(100)))).Shuffle(len(shuffled.Rules), func(i, j int) {
+		shuffled.Rules[i], shuffled.Rules[j] = shuffled.Rules[j], shuffled.Rules[i]
+	})
+	other.Ports = slices.Clone(want.Ports)
+	other.Ports[0].Trusted = slices.Clone(port.Trusted)
+	slices.Reverse(other.Ports[0].Trusted)
+	if got := Plan(other, shuffled, m, w.now); !reflect.DeepEqual(plan, got) {
+		t.Fatalf("I8: the order matters:\n%s\n%s", brief(plan), brief(got))
+	}
+
+	byID := map[string]Rule{}
+	for _, r := range have.Rules {
+		byID[r.ID] = r
+	}
+	for _, c := range plan.List {
+		r := byID[c.Rule]
+		f := port.V6
+		if c.CIDR.Addr().Is4() {
+			f = port.V4
+		}
+		if c.Write() && c.Do != Add && !r.Managed() { // I1
+			t.Fatalf("I1: %s of a rule that is not ours: %+v", c.Do, r)
+		}
+		if f.State == Unknown && c.Write() && c.Do != Renew && c.Do != Purge { // I2
+			t.Fatalf("I2: %s %s while the address is unknown", c.Do, c.CIDR)
+		}
+		if c.Do == Move || c.Do == Remove { // I4
+			for _, l := range r.Leases() {
+				if l.Key != m.Key() && l.Live(w.now) {
+					t.Fatalf("I4: %s of a rule with a live lease %q", c.Do, l.Key)
+				}
+			}
+		}
+		if c.Do == Add || c.Do == Move || c.Do == Join { // I10
+			asked := slices.Contains(port.Trusted, c.CIDR) && !TooWide(c.CIDR)
+			host := slices.Contains(f.Self, c.CIDR) && f.State == Known
+			if !asked && !host {
+				t.Fatalf("I10: %s %s, which nobody asked for", c.Do, c.CIDR)
+			}
+		}
+	}
+
+	// I3: what covers a known address before a call covers it after; and everything wanted is covered at the end.
+	covered := func(a netip.Addr) bool {
+		for _, r := range w.rules {
+			if r.CIDR.IsValid() && r.CIDR.Contains(a) && (r.Protocol == "-1" || r.Protocol == "tcp" && r.FromPort <= 22 && 22 <= r.ToPort) {
+				return true
+			}
+		}
+		return false
+	}
+	var self []netip.Addr
+	for _, f := range []Family{port.V4, port.V6} {
+		for _, p := range f.Self {
+			self = append(self, p.Addr())
+		}
+	}
+	was := map[netip.Addr]bool{}
+	w.before = func() {
+		for _, a := range self {
+			was[a] = covered(a)
+		}
+	}
+	w.after = func() {
+		for _, a := range self {
+			if was[a] && !covered(a) {
+				t.Fatalf("I3: %s lost its cover in %q", a, w.calls[len(w.calls)-1])
+			}
+		}
+	}
+	foreign := map[string]Rule{}
+	for id, r := range w.rules {
+		if !r.Managed() {
+			foreign[id] = r
+		}
+	}
+	res := Applier{API: w, Wall: func() time.Time { return w.now }}.Apply(context.Background(), have, plan)
+	if res.Err != nil || res.Replan {
+		t.Fatalf("apply %s: %v, replan %v", brief(plan), res.Err, res.Replan)
+	}
+	for _, a := range self {
+		if !covered(a) {
+			t.Fatalf("%s is not covered after %s", a, brief(plan))
+		}
+	}
+	for id, r := range foreign {
+		if !reflect.DeepEqual(w.rules[id], r) {
+			t.Fatalf("I1: a foreign rule was changed: %+v", r)
+		}
+	}
+
+	// I7: a second round right after writes nothing (purges are rationed, so let those run out).
+	for range 20 {
+		have.View = w.view()
+		again := Plan(want, have, m, w.now)
+		writes := again.Writes()
+		if len(writes) == 0 {
+			return
+		}
+		if slices.ContainsFunc(writes, func(c Change) bool { return c.Do != Purge }) {
+			t.Fatalf("I7: after %s the next round does %s", brief(plan), brief(again))
+		}
+		Applier{API: w, Wall: func() time.Time { return w.now }}.Apply(context.Background(), have, again)
+	}
+	t.Fatalf("I7: purging never ends")
+}
+
+func TestPlanProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) { checkPlan(t, rapidDraw(t)) })
+}
+
+func FuzzPlan(f *testing.F) {
+	f.Add([]byte("any bytes at all: they become choices 0123456789"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		checkPlan(t, func(n int) int {
+			if len(data) == 0 {
+				return 0
+			}
+			var b [8]byte
+			copy(b[:], data[:1])
+			data = data[1:]
+			return int(binary.LittleEndian.Uint64(b[:]) % uint64(n))
+		})
+	})
+}
+
+// TestSharedGroup lets several installations act on one group, each stopped at any of its calls while
+// others act, with stale reads, lost answers and laptops that sleep between plan and write. A firm lease
+// is never uncovered by somebody else, and in the end everybody has access and nothing is left over.
+func TestSharedGroup(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) { newShared(rapidDraw(t), t).run() })
+}
+
+type client struct {
+	me      Me
+	addr    netip.Prefix // "" = has left
+	journal []Write
+	bare    map[string]time.Time
+	busy    bool
+	firm    string // id of the rule on which it has a firm lease
+}
+
+type shared struct {
+	*world
+	t       fataler
+	d       draw
+	clients []*client
+	past    []snapshot
+	limit   time.Time // time does not pass beyond this: a call in flight would have timed out
+	story   []string
+}
+
+type snapshot struct {
+	at   time.Time
+	view View
+}
+
+func newShared(d draw, t fataler) *shared {
+	s := &shared{world: newWorld(), t: t, d: d, limit: t0.Add(1000 * time.Hour)}
+	for _, p := range people[:2+d(2)] {
+		s.clients = append(s.clients, &client{me: p, addr: addrs[d(len(addrs))], bare: map[string]time.Time{}})
+	}
+	s.record()
+	return s
+}
+
+var addrs = pfxs("198.51.100.1/32", "198.51.100.2/32")
+
+func (s *shared) record() { s.past = append(s.past, snapshot{s.now, s.view()}) }
+
+func (s *shared) pass(d time.Duration) {
+	if n := s.now.Add(d); n.Before(s.limit) {
+		s.now = n
+	} else {
+		s.now = s.limit
+	}
+}
+
+// read is as stale as EC2 may be, but not older than σ.
+func (s *shared) read() View {
+	var ok []View
+	for i, p := range s.past {
+		if i+1 == len(s.past) || s.past[i+1].at.Add(Sigma).After(s.now) {
+			ok = append(ok, p.view)
+		}
+	}
+	v := ok[len(ok)-1-s.d(len(ok))]
+	v.AWS, v.Sent = s.now, s.now
+	return v
+}
+
+func (s *shared) tell(format string, args ...any) {
+	s.story = append(s.story, fmt.Sprintf("%8s ", s.now.Sub(t0))+fmt.Sprintf(format, args...))
+}
+
+func (s *shared) run() {
+	for range 12 {
+		c := s.clients[s.d(len(s.clients))]
+		switch s.d(6) {
+		case 0:
+			c.addr = addrs[s.d(len(addrs))]
+		case 1:
+			s.pass(time.Duration(s.d(50)) * time.Second)
+		case 2:
+			s.pass(time.Duration(s.d(13)) * time.Hour)
+		}
+		s.round(c, 0)
+	}
+	for range 4 { // everybody stops moving
+		for _, c := range s.clients {
+			s.round(c, 9)
+		}
+		s.pass(D + time.Second)
+	}
+	for _, c := range s.clients {
+		if !slices.ContainsFunc(s.view().Rules, func(r Rule) bool { return r.CIDR == c.addr && r.Tags[c.me.Key()] != "" }) {
+			s.t.Fatalf("%s has no rule for %s in the end: %v", c.me.Key(), c.addr, s.view().Rules)
+		}
+	}
+	wanted := map[netip.Prefix]bool{}
+	for _, c := range s.clients {
+		wanted[c.addr] = true
+	}
+	if len(s.rules) != len(wanted) {
+		s.t.Fatalf("%d rules for %d addresses in the end", len(s.rules), len(wanted))
+	}
+}
+
+func (s *shared) round(c *client, depth int) {
+	if c.busy {
+		return
+	}
+	c.busy = true
+	defer func() { c.busy = false }()
+	want := wants(Family{State: Known, Self: []netip.Prefix{c.addr}})
+	for range 6 {
+		have := Have{View: Overlay(s.read(), c.journal), Bare: c.bare}
+		if depth == 9 {
+			have.View = s.view() // calm: reads are fresh
+		}
+		plan := Plan(want, have, c.me, s.now)
+		s.tell("%s at %s plans %s", c.me.Installation, c.addr, brief(plan))
+		c.firm = ""
+		for _, ch := range plan.List {
+			if ch.Firm && (ch.Do == Keep || ch.Do == Renew) && ch.CIDR == c.addr {
+				c.firm = ch.Rule
+			}
+		}
+		seen := map[string]time.Time{}
+		for _, id := range plan.Bare {
+			seen[id] = s.now
+			if first, ok := c.bare[id]; ok {
+				seen[id] = first
+			}
+		}
+		c.bare = seen
+		s.interrupt(depth, 20*time.Second) // the laptop sleeps between plan and write
+		res := Applier{API: sharedAPI{s, c, depth}, Wall: func() time.Time { return s.now }}.Apply(context.Background(), have, plan)
+		c.journal = append(c.journal, res.Journal...)
+		for _, o := range res.Outcomes {
+			if o.Do == Add && o.Done && o.CIDR == c.addr {
+				c.firm = o.Rule
+			}
+		}
+		want.NoMove = want.NoMove || res.NoMove
+		joined := slices.ContainsFunc(res.Outcomes, func(o Outcome) bool { return o.Do == Join && o.Done })
+		if res.Err != nil || !res.Replan && !joined {
+			return
+		}
+	}
+}
+
+// interrupt lets somebody else act, and time pass.
+func (s *shared) interrupt(depth int, upTo time.Duration) {
+	if depth > 1 {
+		return
+	}
+	if s.d(3) == 0 {
+		s.pass(time.Duration(s.d(int(upTo/time.Second)+1)) * time.Second)
+	}
+	if s.d(2) == 0 {
+		s.round(s.clients[s.d(len(s.clients))], depth+1)
+	}
+}
+
+// sharedAPI is one client's way to EC2: each call may be held up for as long as an attempt can last.
+type sharedAPI struct {
+	s     *shared
+	c     *client
+	depth int
+}
+
+func (a sharedAPI) around(call func() error) error {
+	s := a.s
+	outer := s.limit
+	if end := s.now.Add(AttemptTimeout); end.Before(outer) {
+		s.limit = end
+	}
+	s.interrupt(a.depth, AttemptTimeout)
+	firmBefore := map[*client]string{}
+	for _, c := range s.clients {
+		firmBefore[c] = c.firm
+	}
+	err := call()
+	s.record()
+	s.tell("%s %s: %v", a.c.me.Installation, s.calls[len(s.calls)-1], err)
+	for c, id := range firmBefore {
+		if c == a.c || id == "" {
+			continue
+		}
+		r, ok := s.rules[id]
+		l, leased := ParseLease(c.me.Key(), r.Tags[c.me.Key()])
+		if ok && r.CIDR == c.addr && leased && l.Err == nil {
+			continue
+		}
+		if l, _ := ParseLease(c.me.Key(), lastTag(s.past, id, c.me.Key())); !l.End.After(s.now) {
+			continue // it ended: nobody promised anything
+		}
+		s.t.Fatalf("I4: %s uncovered %s on %s in %q; so far:\n%s", a.c.me.Key(), c.me.Key(), id, s.calls[len(s.calls)-1], strings.Join(s.story, "\n"))
+	}
+	s.interrupt(a.depth, AttemptTimeout)
+	s.limit = outer
+	if err == nil && a.depth < 9 && s.d(12) == 0 {
+		return context.DeadlineExceeded // the answer is lost
+	}
+	return err
+}
+
+func lastTag(past []snapshot, id, key string) string {
+	for _, p := range slices.Backward(past) {
+		for _, r := range p.view.Rules {
+			if v, ok := r.Tags[key]; ok && r.ID == id {
+				return v
+			}
+		}
+	}
+	return ""
+}
+
+func (a sharedAPI) Authorize(ctx context.Context, g string, n NewRule) (r Rule, err error) {
+	n.Tags = maps.Clone(n.Tags)
+	return r, a.around(func() error { var err error; r, err = a.s.world.Authorize(ctx, g, n); return err })
+}
+
+func (a sharedAPI) Modify(ctx context.Context, g, id string, n NewRule) error {
+	return a.around(func() error { return a.s.world.Modify(ctx, g, id, n) })
+}
+
+func (a sharedAPI) Revoke(ctx context.Context, g, id string) error {
+	return a.around(func() error { return a.s.world.Revoke(ctx, g, id) })
+}
+
+func (a sharedAPI) Tag(ctx context.Context, id, k, v string) error {
+	return a.around(func() error { return a.s.world.Tag(ctx, id, k, v) })
+}
+
+func (a sharedAPI) Untag(ctx context.Context, id, k, v string) error {
+	return a.around(func() error { return a.s.world.Untag(ctx, id, k, v) })
+}
