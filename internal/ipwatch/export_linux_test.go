@@ -1,0 +1,4 @@
+package ipwatch
+
+// ParseRouteReply is for the fuzz target.
+var ParseRouteReply = parseRouteReply
