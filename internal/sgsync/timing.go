@@ -17,7 +17,9 @@ const (
 	// D is how long after planning a join the lease may still be lost to somebody who did not see it:
 	// the join takes effect at most W after the read it was planned on; for σ longer a reader may miss it;
 	// that reader's write may act W later; and our own confirming read may be σ old.
-	D = W + Sigma + W + Sigma
+	D = W + Sigma + W + Sigma + ClockGrain
+	// ClockGrain is the resolution of AWS's clock as we see it: HTTP's Date header has whole seconds (RFC 9110, 5.6.7).
+	ClockGrain = time.Second
 	// Grace is how long after its end an ended lease of somebody else still protects its rule. It costs
 	// nothing and forgives a laptop that renews late.
 	Grace = 5 * time.Minute

@@ -119,3 +119,20 @@ func (r Rule) reaches(port int) bool {
 	}
 	return false
 }
+
+// Shift returns the want with its times moved by the difference between two clocks.
+func (w Want) Shift(by time.Duration) Want {
+	move := func(f Family) Family {
+		if !f.Since.IsZero() {
+			f.Since = f.Since.Add(by)
+		}
+		return f
+	}
+	ports := make([]Port, len(w.Ports))
+	for i, p := range w.Ports {
+		p.V4, p.V6 = move(p.V4), move(p.V6)
+		ports[i] = p
+	}
+	w.Ports = ports
+	return w
+}

@@ -1,0 +1,249 @@
+package sgsync_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/emr-accessd/emr-accessd/internal/sgsync"
+	"pgregory.net/rapid"
+)
+
+// TestSharedGroup lets several installations act on one group, each stopped at any of its calls while
+// others act, with stale reads, lost answers and laptops that sleep between plan and write. A firm lease
+// is never uncovered by somebody else, and in the end everybody has access and nothing is left over.
+func TestSharedGroup(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) { newShared(rapidDraw(t), t).run() })
+}
+
+type client struct {
+	me      Me
+	addr    netip.Prefix // "" = has left
+	journal []Write
+	bare    map[string]time.Time
+	busy    bool
+	firm    string // id of the rule on which it has a firm lease
+}
+
+type shared struct {
+	*world
+	t       fataler
+	d       draw
+	clients []*client
+	past    []snapshot
+	limit   time.Time // time does not pass beyond this: a call in flight would have timed out
+	story   []string
+}
+
+type snapshot struct {
+	at   time.Time
+	view View
+}
+
+func newShared(d draw, t fataler) *shared {
+	s := &shared{world: newWorld(), t: t, d: d, limit: t0.Add(1000 * time.Hour)}
+	for _, p := range people[:2+d(2)] {
+		s.clients = append(s.clients, &client{me: p, addr: addrs[d(len(addrs))], bare: map[string]time.Time{}})
+	}
+	s.record()
+	return s
+}
+
+var addrs = pfxs("198.51.100.1/32", "198.51.100.2/32")
+
+func (s *shared) record() { s.past = append(s.past, snapshot{s.now, s.view()}) }
+
+func (s *shared) pass(d time.Duration) {
+	if n := s.now.Add(d); n.Before(s.limit) {
+		s.now = n
+	} else {
+		s.now = s.limit
+	}
+}
+
+// read is as stale as EC2 may be, but not older than σ.
+func (s *shared) read() View {
+	var ok []View
+	for i, p := range s.past {
+		if i+1 == len(s.past) || s.past[i+1].at.Add(Sigma).After(s.now) {
+			ok = append(ok, p.view)
+		}
+	}
+	v := ok[len(ok)-1-s.d(len(ok))]
+	v.AWS, v.Sent = s.now, s.now
+	return v
+}
+
+func (s *shared) tell(format string, args ...any) {
+	s.story = append(s.story, fmt.Sprintf("%8s ", s.now.Sub(t0))+fmt.Sprintf(format, args...))
+}
+
+func (s *shared) run() {
+	for range 12 {
+		c := s.clients[s.d(len(s.clients))]
+		switch s.d(6) {
+		case 0:
+			c.addr = addrs[s.d(len(addrs))]
+		case 1:
+			s.pass(time.Duration(s.d(50)) * time.Second)
+		case 2:
+			s.pass(time.Duration(s.d(13)) * time.Hour)
+		}
+		s.round(c, 0)
+	}
+	for range 4 { // everybody stops moving
+		for _, c := range s.clients {
+			s.round(c, 9)
+		}
+		s.pass(D + time.Second)
+	}
+	for _, c := range s.clients {
+		if !slices.ContainsFunc(s.view().Rules, func(r Rule) bool { return r.CIDR == c.addr && r.Tags[c.me.Key()] != "" }) {
+			s.t.Fatalf("%s has no rule for %s in the end: %v", c.me.Key(), c.addr, s.view().Rules)
+		}
+	}
+	wanted := map[netip.Prefix]bool{}
+	for _, c := range s.clients {
+		wanted[c.addr] = true
+	}
+	if len(s.rules) != len(wanted) {
+		s.t.Fatalf("%d rules for %d addresses in the end", len(s.rules), len(wanted))
+	}
+}
+
+func (s *shared) round(c *client, depth int) {
+	if c.busy {
+		return
+	}
+	c.busy = true
+	defer func() { c.busy = false }()
+	want := wants(Family{State: Known, Self: []netip.Prefix{c.addr}})
+	for range 6 {
+		have := Have{View: Overlay(s.read(), c.journal), Bare: c.bare}
+		if depth == 9 {
+			have.View = s.view() // calm: reads are fresh
+		}
+		plan := Plan(want, have, c.me, s.now)
+		s.tell("%s at %s plans %s", c.me.Installation, c.addr, brief(plan))
+		c.firm = ""
+		for _, ch := range plan.List {
+			if ch.Firm && (ch.Do == Keep || ch.Do == Renew) && ch.CIDR == c.addr {
+				c.firm = ch.Rule
+			}
+		}
+		seen := map[string]time.Time{}
+		for _, id := range plan.Bare {
+			seen[id] = s.now
+			if first, ok := c.bare[id]; ok {
+				seen[id] = first
+			}
+		}
+		c.bare = seen
+		s.interrupt(depth, 20*time.Second) // the laptop sleeps between plan and write
+		res := Applier{API: sharedAPI{s, c, depth}, Wall: func() time.Time { return s.now }}.Apply(context.Background(), have, plan)
+		c.journal = append(c.journal, res.Journal...)
+		for _, o := range res.Outcomes {
+			if o.Do == Add && o.Done && o.CIDR == c.addr {
+				c.firm = o.Rule
+			}
+		}
+		want.NoMove = want.NoMove || res.NoMove
+		joined := slices.ContainsFunc(res.Outcomes, func(o Outcome) bool { return o.Do == Join && o.Done })
+		if res.Err != nil || !res.Replan && !joined {
+			return
+		}
+	}
+}
+
+// interrupt lets somebody else act, and time pass.
+func (s *shared) interrupt(depth int, upTo time.Duration) {
+	if depth > 1 {
+		return
+	}
+	if s.d(3) == 0 {
+		s.pass(time.Duration(s.d(int(upTo/time.Second)+1)) * time.Second)
+	}
+	if s.d(2) == 0 {
+		s.round(s.clients[s.d(len(s.clients))], depth+1)
+	}
+}
+
+// sharedAPI is one client's way to EC2: each call may be held up for as long as an attempt can last.
+type sharedAPI struct {
+	s     *shared
+	c     *client
+	depth int
+}
+
+func (a sharedAPI) around(call func() error) error {
+	s := a.s
+	outer := s.limit
+	if end := s.now.Add(AttemptTimeout); end.Before(outer) {
+		s.limit = end
+	}
+	s.interrupt(a.depth, AttemptTimeout)
+	firmBefore := map[*client]string{}
+	for _, c := range s.clients {
+		firmBefore[c] = c.firm
+	}
+	err := call()
+	s.record()
+	s.tell("%s %s: %v", a.c.me.Installation, s.calls[len(s.calls)-1], err)
+	for c, id := range firmBefore {
+		if c == a.c || id == "" {
+			continue
+		}
+		r, ok := s.rules[id]
+		l, leased := ParseLease(c.me.Key(), r.Tags[c.me.Key()])
+		if ok && r.CIDR == c.addr && leased && l.Err == nil {
+			continue
+		}
+		if l, _ := ParseLease(c.me.Key(), lastTag(s.past, id, c.me.Key())); !l.End.After(s.now) {
+			continue // it ended: nobody promised anything
+		}
+		s.t.Fatalf("I4: %s uncovered %s on %s in %q; so far:\n%s", a.c.me.Key(), c.me.Key(), id, s.calls[len(s.calls)-1], strings.Join(s.story, "\n"))
+	}
+	s.interrupt(a.depth, AttemptTimeout)
+	s.limit = outer
+	if err == nil && a.depth < 9 && s.d(12) == 0 {
+		return context.DeadlineExceeded // the answer is lost
+	}
+	return err
+}
+
+func lastTag(past []snapshot, id, key string) string {
+	for _, p := range slices.Backward(past) {
+		for _, r := range p.view.Rules {
+			if v, ok := r.Tags[key]; ok && r.ID == id {
+				return v
+			}
+		}
+	}
+	return ""
+}
+
+func (a sharedAPI) Authorize(ctx context.Context, g string, n NewRule) (r Rule, err error) {
+	n.Tags = maps.Clone(n.Tags)
+	return r, a.around(func() error { var err error; r, err = a.s.world.Authorize(ctx, g, n); return err })
+}
+
+func (a sharedAPI) Modify(ctx context.Context, g, id string, n NewRule) error {
+	return a.around(func() error { return a.s.world.Modify(ctx, g, id, n) })
+}
+
+func (a sharedAPI) Revoke(ctx context.Context, g, id string) error {
+	return a.around(func() error { return a.s.world.Revoke(ctx, g, id) })
+}
+
+func (a sharedAPI) Tag(ctx context.Context, id, k, v string) error {
+	return a.around(func() error { return a.s.world.Tag(ctx, id, k, v) })
+}
+
+func (a sharedAPI) Untag(ctx context.Context, id, k, v string) error {
+	return a.around(func() error { return a.s.world.Untag(ctx, id, k, v) })
+}
