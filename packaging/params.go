@@ -1,0 +1,84 @@
+package packaging
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// UnitParams is what differs between two installations of the service.
+type UnitParams struct {
+	// Executable is the absolute path of the program, as it stays over upgrades: a package manager's link rather
+	// than the versioned folder behind it.
+	Executable string
+	// Args follow the executable; [RunArgs] when nil.
+	Args []string
+	// Env is what the service needs of the environment that it does not inherit: PATH, proxies, AWS_* paths.
+	Env map[string]string
+	// Label names the LaunchAgent; [DefaultLabel] when empty. systemd names a unit by its file.
+	Label string
+}
+
+// DefaultLabel is the name of the service where the system wants one.
+const DefaultLabel = "emr-accessd"
+
+// RunArgs are the arguments with which the program is the service.
+func RunArgs() []string { return []string{"run"} }
+
+// check refuses what no service manager could be told, and returns the parameters with their defaults.
+func (p UnitParams) check() (UnitParams, error) {
+	if p.Args == nil {
+		p.Args = RunArgs()
+	}
+	if p.Label == "" {
+		p.Label = DefaultLabel
+	}
+	if !path.IsAbs(p.Executable) || p.Executable == "/" || path.Clean(p.Executable) != p.Executable {
+		return p, fmt.Errorf("executable %q: not the plain absolute path of a file", p.Executable)
+	}
+	if err := plain(p.Executable); err != nil {
+		return p, fmt.Errorf("executable %q: %w", p.Executable, err)
+	}
+	for _, arg := range p.Args {
+		if err := plain(arg); err != nil {
+			return p, fmt.Errorf("argument %q: %w", arg, err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+		if !isName(name) {
+			return p, fmt.Errorf("environment variable %q: not a name of letters, digits and underscores", name)
+		}
+		if err := plain(p.Env[name]); err != nil {
+			return p, fmt.Errorf("environment variable %s: %w", name, err) // the value may be a secret
+		}
+	}
+	if strings.Trim(p.Label, nameBytes+"-.") != "" {
+		return p, fmt.Errorf("label %q: not letters, digits, dots, hyphens and underscores", p.Label)
+	}
+	return p, nil
+}
+
+// plain refuses control characters, line ends above all: in a unit a new line is a new setting. U+2028 and its kin
+// are refused with them, because what a person reviews must be what the service manager reads.
+func plain(s string) error {
+	if !utf8.ValidString(s) {
+		return errors.New("is not UTF-8")
+	}
+	for _, r := range s {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return fmt.Errorf("contains the control character %U", r)
+		}
+	}
+	return nil
+}
+
+const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
+func isName(s string) bool {
+	return s != "" && strings.Trim(s, nameBytes) == "" && (s[0] < '0' || s[0] > '9')
+}
