@@ -134,6 +134,9 @@ func (e *Error) Is(target error) bool {
 		return e.Kind == Quota && e.Code == codeTagLimit
 	case sgsync.ErrQuota:
 		return e.Kind == Quota && e.Code != codeTagLimit
+	case sgsync.ErrRefused:
+		// An answer with a code of these kinds is EC2's word that nothing was done.
+		return e.Code != "" && (e.Kind == Throttled || e.Kind == Credentials || e.Kind == BadRequest || e.Kind == Account || e.Kind == NotFound)
 	default:
 		return false
 	}

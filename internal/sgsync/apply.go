@@ -181,7 +181,7 @@ func (r *applyRun) journal(w Write) {
 
 // unsure reports whether a failed write may have taken effect all the same: its answer was lost.
 func unsure(err error) bool {
-	for _, certain := range []error{ErrDuplicate, ErrGone, ErrDenied, ErrTagsFull, ErrQuota} {
+	for _, certain := range []error{ErrDuplicate, ErrGone, ErrDenied, ErrTagsFull, ErrQuota, ErrRefused} {
 		if errors.Is(err, certain) {
 			return false
 		}

@@ -128,6 +128,35 @@ func TestApplyRecordsBeforeWriting(t *testing.T) {
 	}
 }
 
+// A write whose answer was lost is not relied on, nor counted as failed; a refused one was not made.
+func TestApplyJournal(t *testing.T) {
+	lost := errors.New("connection reset")
+	for _, tt := range []struct {
+		err   error
+		maybe []bool // of the journal's entries
+	}{{nil, []bool{false}}, {lost, []bool{true}}, {ErrRefused, nil}, {ErrDuplicate, nil}, {ErrGone, []bool{false}}} {
+		w := newWorld()
+		w.put(rule("203.0.113.7/32", alice, alice, day, -1))
+		w.fail = func(string) error { return tt.err }
+		res := try(w, wants(knows("198.51.100.7/32")), alice, 0)
+		var maybe []bool
+		for _, j := range res.Journal {
+			maybe = append(maybe, j.Maybe)
+		}
+		if !slices.Equal(maybe, tt.maybe) {
+			t.Errorf("%v: journal %+v", tt.err, res.Journal)
+		}
+		read := w.view()
+		leased := false
+		for _, r := range Overlay(read, res.Journal).Rules {
+			leased = leased || r.Tags[alice.Key()] != ""
+		}
+		if want := !errors.Is(tt.err, lost) && !errors.Is(tt.err, ErrGone); leased != want {
+			t.Errorf("%v: the lease is relied on: %v", tt.err, leased)
+		}
+	}
+}
+
 func TestLifeOfALaptop(t *testing.T) {
 	w := newWorld()
 	w.put(admin("0.0.0.0/0"))

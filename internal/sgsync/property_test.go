@@ -237,4 +237,3 @@ func FuzzPlan(f *testing.F) {
 		})
 	})
 }
-

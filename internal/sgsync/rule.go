@@ -69,4 +69,7 @@ var (
 	ErrTagsFull = errors.New("the rule has all the tags that it can have")
 	// ErrQuota: the group has all the rules that it can have (RulesPerSecurityGroupLimitExceeded).
 	ErrQuota = errors.New("the security group is full")
+	// ErrRefused: AWS answered that it did nothing, for another reason: throttling, credentials, a wrong
+	// parameter. A failure without it may have taken effect: its answer was lost, or spoke of an internal error.
+	ErrRefused = errors.New("the call was refused")
 )
