@@ -31,7 +31,7 @@ type checkedClient struct{ next Doer }
 
 // Do implements Doer.
 func (c checkedClient) Do(req *http.Request) (*http.Response, error) {
-	resp, err := c.next.Do(req)
+	resp, err := c.next.Do(plainBody(req))
 	if err != nil || resp == nil || resp.Body == nil {
 		return resp, err
 	}
@@ -46,6 +46,18 @@ func (c checkedClient) Do(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = checked
 	return resp, nil
+}
+
+// plainBody hides WriteTo of the SDK's request bodies. smithy-go closes a body as soon as the answer begins,
+// and WriteTo of a closed body returns io.EOF, for which net/http closes the connection in the middle of a
+// quick long answer ("use of closed network connection", aws-sdk-go-v2#2737).
+func plainBody(req *http.Request) *http.Request {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req
+	}
+	clone := *req
+	clone.Body = struct{ io.ReadCloser }{req.Body}
+	return &clone
 }
 
 type checkedBody struct {

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// dieWithParent makes the kernel end the child even where the test binary is killed or times out.
-func dieWithParent(cmd *exec.Cmd) {
+// DieWithParent makes the kernel end the child even where the test binary is killed or times out.
+func DieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -4,5 +4,5 @@ package mototest
 
 import "os/exec"
 
-// dieWithParent: other systems have nothing of the kind; Cleanup kills the child.
-func dieWithParent(*exec.Cmd) {}
+// DieWithParent: other systems have nothing of the kind; Cleanup kills the child.
+func DieWithParent(*exec.Cmd) {}

@@ -40,7 +40,7 @@ func Start(t testing.TB) string {
 	cmd := exec.Command(path, "-H", "127.0.0.1", "-p", port)
 	cmd.Dir = t.TempDir() // moto writes files into its working directory
 	cmd.Stdout, cmd.Stderr = &log, &log
-	dieWithParent(cmd)
+	DieWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		Need(t, "moto_server", err)
 	}
