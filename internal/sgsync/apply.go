@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,9 @@ type Applier struct {
 	API API
 	// Wall is the laptop's wall clock without a monotonic reading. nil is the real one.
 	Wall func() time.Time
+	// Asked is the wall time at which the own address was looked at; nothing is written on an address older
+	// than [AddressWindow], because the laptop may have slept and moved. Zero: the plan needs no address.
+	Asked time.Time
 	// Before is called before each write, so that the caller can put on disk what is about to be done: a
 	// process may be killed at any instruction. An error stops the plan. May be nil.
 	Before func(Change) error
@@ -38,6 +42,8 @@ type Result struct {
 var (
 	// ErrStale: the read that a write was planned on is older than [WriteWindow].
 	ErrStale = errors.New("what was read is too old to write on")
+	// ErrAddressOld: the own address was looked at too long ago; only a new round may write.
+	ErrAddressOld = errors.New("the own address was looked at too long ago (was the computer asleep?); the next round looks again")
 	// ErrForeign: a plan named a rule that does not carry our tags. It is a bug; nothing was written.
 	ErrForeign = errors.New("refusing to write to a rule without our tags")
 )
@@ -52,8 +58,8 @@ func (a Applier) Apply(ctx context.Context, have Have, changes Changes) Result {
 	}
 	openFailed := false
 	for _, c := range changes.List {
-		if openFailed && c.phase() >= 3 {
-			continue
+		if openFailed && c.phase() >= 3 && !(c.Do == Remove && c.Role == Other && errors.Is(run.res.Err, ErrQuota)) {
+			continue // but what others have left behind makes room in a full group
 		}
 		out := run.one(ctx, c)
 		run.res.Outcomes = append(run.res.Outcomes, out)
@@ -68,6 +74,9 @@ func (a Applier) Apply(ctx context.Context, have Have, changes Changes) Result {
 		if !errors.Is(out.Err, ErrQuota) && !errors.Is(out.Err, ErrDenied) {
 			break // the network, the credentials or the service: the next call would fail alike
 		}
+	}
+	if errors.Is(run.res.Err, ErrQuota) && slices.ContainsFunc(run.res.Outcomes, func(o Outcome) bool { return o.Do == Remove && o.Done }) {
+		run.res.Replan = true
 	}
 	return run.res
 }
@@ -104,8 +113,12 @@ func (r *applyRun) one(ctx context.Context, c Change) Outcome {
 // check guards every write: the read must be young, by the wall clock and in both directions (a clock
 // that was set back proves nothing), and the rule one of ours (I1).
 func (r *applyRun) check(c Change) error {
-	if age := r.Wall().Sub(r.have.Sent); age < 0 || age > WriteWindow {
+	now := r.Wall()
+	if age := now.Sub(r.have.Sent); age < 0 || age > WriteWindow {
 		return ErrStale
+	}
+	if age := now.Sub(r.Asked); !r.Asked.IsZero() && (age < 0 || age > AddressWindow) {
+		return ErrAddressOld
 	}
 	if c.Do == Add {
 		return nil
@@ -162,7 +175,7 @@ func (r *applyRun) write(ctx context.Context, out *Outcome) {
 		r.res.NoJoin[c.Rule] = true
 		out.Do, out.Firm, out.FirmFrom, out.Key, out.Value, err = Borrow, false, time.Time{}, "", "", nil
 		out.Why = "the rule stands but tagging it was refused; it may go without notice"
-	case c.Do == Purge && errors.Is(err, ErrDenied):
+	case (c.Do == Purge || c.Do == Remove && c.Role == Other) && errors.Is(err, ErrDenied):
 		err = nil // tidying for others is a courtesy
 	}
 	out.Err = err

@@ -94,6 +94,41 @@ func TestApplyFailures(t *testing.T) {
 	}
 }
 
+// A full group is freed of what others have left behind, and looked at again; a denied courtesy is no failure.
+func TestApplyCourtesies(t *testing.T) {
+	expired := rule("203.0.113.9/32", bob, bob, -60, -90)
+	w := newWorld()
+	w.put(expired)
+	w.fail = func(call string) error {
+		if strings.HasPrefix(call, "authorize") {
+			return ErrQuota
+		}
+		return nil
+	}
+	if res := try(w, wants(knows("198.51.100.7/32")), alice, 0); !res.Replan || !errors.Is(res.Err, ErrQuota) || len(w.rules) != 0 {
+		t.Errorf("replan %v, err %v, rules %v", res.Replan, res.Err, w.rules)
+	}
+	w = newWorld()
+	w.put(rule("198.51.100.7/32", alice, alice, day, -1))
+	w.put(expired)
+	w.fail = func(string) error { return ErrDenied }
+	if res := try(w, wants(knows("198.51.100.7/32")), alice, 0); res.Err != nil || len(w.calls) != 1 {
+		t.Errorf("err %v, calls %v", res.Err, w.calls)
+	}
+}
+
+// What was known of the own address before a sleep is not written after it.
+func TestApplyOldAddress(t *testing.T) {
+	for _, age := range []time.Duration{AddressWindow + 1, 8 * time.Hour, -time.Minute} {
+		w := newWorld()
+		have := Have{View: w.view()}
+		a := Applier{API: w, Wall: func() time.Time { return w.now }, Asked: w.now.Add(-age)}
+		if res := a.Apply(context.Background(), have, Plan(wants(knows("198.51.100.7/32")), have, alice, w.now)); !errors.Is(res.Err, ErrAddressOld) || len(w.calls) != 0 {
+			t.Errorf("age %v: err %v, calls %v", age, res.Err, w.calls)
+		}
+	}
+}
+
 func TestApplyRefusesForeignRules(t *testing.T) {
 	w := newWorld()
 	foreign := w.put(admin("0.0.0.0/0"))

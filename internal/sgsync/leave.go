@@ -27,6 +27,10 @@ func (p *planner) leftover(rule Rule, f Family) {
 	c := Change{Rule: rule.ID, Port: rule.FromPort, CIDR: rule.CIDR, Role: Self}
 	switch {
 	case f.State == Unknown, f.State == Absent && p.now.Sub(f.Since) < AbsentAfter:
+		if !mine.Live(p.now.Add(-Grace)) && !p.othersLive(rule) && !provisioned(rule) {
+			c.Do, c.Key, c.Why = Remove, mine.Key, "the lease has ended, and the address is still unknown"
+			break
+		}
 		if !p.holds(mine) {
 			return // it lapses: joining anew would open an address that is not confirmed
 		}
@@ -37,8 +41,8 @@ func (p *planner) leftover(rule Rule, f Family) {
 		c.Do, c.Firm, c.Why = Keep, p.firm(mine), "the address is unknown for too long: the lease is not renewed"
 	case !p.want.Complete && !hostSized(rule.CIDR):
 		c.Do, c.Firm, c.Why = Keep, p.firm(mine), "a range that another target may want"
-	case p.othersLive(rule):
-		c.Do, c.Key, c.Value, c.Why = Leave, mine.Key, mine.Value, "others hold this rule"
+	case p.othersLive(rule) || provisioned(rule):
+		c.Do, c.Key, c.Value, c.Why = Leave, mine.Key, mine.Value, "the rule is not mine alone"
 	default:
 		c.Do, c.Key, c.Why = Remove, mine.Key, "no longer wanted, and nobody else holds this rule"
 	}
@@ -85,7 +89,7 @@ func (p *planner) others(port int, f Family, v4 bool) {
 // administrator's mark, or no lease at all in a single read (it may be about to be joined, or the read
 // may be stale).
 func (p *planner) protected(rule Rule) bool {
-	if _, ok := rule.Tags[ProvisionedTag]; ok {
+	if provisioned(rule) {
 		return true
 	}
 	leases := rule.Leases()
@@ -107,6 +111,12 @@ func (p *planner) protected(rule Rule) bool {
 	}
 	p.out.lookAt(first.Add(Sigma))
 	return true
+}
+
+// provisioned reports whether an administrator keeps the rule: it is neither moved nor removed.
+func provisioned(rule Rule) bool {
+	_, ok := rule.Tags[ProvisionedTag]
+	return ok
 }
 
 // ended returns the leases of others on a rule that ended more than grace ago.

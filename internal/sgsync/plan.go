@@ -224,5 +224,5 @@ func (p *planner) move(rule Rule, to netip.Prefix) {
 func (p *planner) movable(rule Rule, to netip.Prefix) bool {
 	mine, ok := rule.lease(p.me.Holder)
 	return ok && !p.want.NoMove && p.holds(mine) && p.firm(mine) && rule.Managed() && hostSized(rule.CIDR) &&
-		rule.Tags[OwnerTag] == p.me.UserID && is4(rule.CIDR) == is4(to) && !p.othersLive(rule)
+		rule.Tags[OwnerTag] == p.me.UserID && is4(rule.CIDR) == is4(to) && !p.othersLive(rule) && !provisioned(rule)
 }

@@ -110,6 +110,8 @@ func TestPlan(t *testing.T) {
 			[]Rule{rule("203.0.113.7/32", alice, alice, 11*60, -1)}, 0, "keep 203.0.113.7/32"},
 		{"never known/not renewed", v4(Family{}), []Rule{rule("203.0.113.7/32", alice, alice, 11*60, -1)}, 0, "keep 203.0.113.7/32"},
 		{"unknown, lease ended/nothing", unknown, []Rule{rule("203.0.113.7/32", alice, alice, -1, -60)}, 0, ""},
+		{"unknown, lease ended long ago/remove", unknown, []Rule{rule("203.0.113.7/32", alice, alice, -6, -60)}, 0, "remove 203.0.113.7/32"},
+		{"unknown, lease ended long ago, shared/nothing", unknown, []Rule{rule("203.0.113.7/32", alice, alice, -6, -60, bob, day, -60)}, 0, ""},
 		{"unknown/others' expired stay", unknown, []Rule{rule("203.0.113.9/32", bob, bob, -day, -2*day)}, 0, ""},
 		{"unknown/trusted kept", trusted(unknown, "192.0.2.0/28"), []Rule{rule("192.0.2.0/28", alice, alice, day, -1)}, 0, "keep 192.0.2.0/28"},
 		{"unknown/trusted not opened", trusted(unknown, "192.0.2.0/28"), nil, 0, ""},
@@ -140,6 +142,11 @@ func TestPlan(t *testing.T) {
 			r.Tags[ProvisionedTag] = "true"
 			return []Rule{rule("198.51.100.7/32", alice, alice, day, -1), r}
 		}(), 0, "keep 198.51.100.7/32"},
+		{"joined, provisioned/leave, neither moved nor removed", home, func() []Rule {
+			r := rule("203.0.113.7/32", alice, alice, day, -1)
+			r.Tags[ProvisionedTag] = "true"
+			return []Rule{r}
+		}(), 0, "add 198.51.100.7/32; leave 203.0.113.7/32"},
 		{"ended on a rule that lives/purge", home, []Rule{rule("198.51.100.7/32", alice, alice, day, -1), rule("203.0.113.9/32", bob, bob, day, -1, carol, -60, -90)}, 0,
 			"keep 198.51.100.7/32; purge 203.0.113.9/32"},
 		{"no lease at all, first read/untouched", home, []Rule{rule("198.51.100.7/32", alice, alice, day, -1), rule("203.0.113.9/32", bob)}, 0, "keep 198.51.100.7/32"},

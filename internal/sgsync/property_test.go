@@ -135,7 +135,9 @@ func checkPlan(t fataler, d draw) {
 		if c.Write() && c.Do != Add && !r.Managed() { // I1
 			t.Fatalf("I1: %s of a rule that is not ours: %+v", c.Do, r)
 		}
-		if f.State == Unknown && c.Write() && c.Do != Renew && c.Do != Purge { // I2
+		mine, _ := ParseLease(m.Key(), r.Tags[m.Key()])
+		lapsed := c.Do == Remove && r.Tags[m.Key()] != "" && mine.Err == nil && !mine.End.After(w.now.Add(-Grace))
+		if f.State == Unknown && c.Write() && c.Do != Renew && c.Do != Purge && !lapsed { // I2
 			t.Fatalf("I2: %s %s while the address is unknown", c.Do, c.CIDR)
 		}
 		if c.Do == Move || c.Do == Remove { // I4

@@ -7,6 +7,9 @@ import "time"
 const (
 	// WriteWindow is how old a read may be, by the wall clock, when a write that was planned on it is sent.
 	WriteWindow = 5 * time.Second
+	// AddressWindow is how old the look at the own address may be when a write that rests on it is sent. A
+	// round with retries takes some seconds; a laptop that slept is elsewhere.
+	AddressWindow = 30 * time.Second
 	// AttemptTimeout ends a write call; a write is attempted once.
 	AttemptTimeout = 5 * time.Second
 	// W is the longest from sending a Describe to the last moment at which a write planned on it can act.
