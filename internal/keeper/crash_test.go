@@ -1,0 +1,204 @@
+package keeper_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+)
+
+// Nothing is written to AWS that is not on disk before.
+func TestNoWriteWithoutARecord(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.fail = func(_ context.Context, call string) error {
+			if call == "rules sg-1" { // a folder in its place: the state cannot be replaced any more
+				return os.MkdirAll(l.Store.Path("state.json"), 0o700)
+			}
+			return nil
+		}
+		rep, err := l.Round(context.Background(), keeper.Request{})
+		if err == nil || rep.Failed() == nil || !strings.Contains(rep.Failed().Error(), "record") {
+			t.Errorf("round: %v, target: %v", err, rep.Failed())
+		}
+		l.want("writes", writes(l.took()))
+		l.want("changes", did(rep))
+	})
+}
+
+// scenario is a laptop before a round that changes something.
+type scenario struct {
+	name  string
+	setup func(*lab)
+	req   keeper.Request
+}
+
+var scenarios = []scenario{
+	{"add", func(*lab) {}, keeper.Request{}},
+	{"move", func(l *lab) {
+		l.good(keeper.Request{})
+		l.v4(at(office))
+	}, keeper.Request{}},
+	{"join and remove", func(l *lab) {
+		l.good(keeper.Request{})
+		l.world.put("sg-1", office+"/32", bobs(time.Hour)...)
+		l.v4(at(office))
+	}, keeper.Request{}},
+	{"add and leave", func(l *lab) {
+		l.world.put("sg-1", home+"/32", bobs(100*time.Hour)...)
+		l.good(keeper.Request{})
+		time.Sleep(time.Minute)
+		l.v4(at(office))
+	}, keeper.Request{}},
+	{"both families, a trusted range and an ended lease", func(l *lab) {
+		l.world.cluster("j-1", "sg-1", "203.0.113.10", "2001:db8:1::10")
+		l.net.be(ipwatch.V6, at("2001:db8::1"))
+		l.good(keeper.Request{})
+		l.Targets[0].Trusted = prefixes("198.51.100.0/28")
+		l.world.put("sg-1", "192.0.2.55/32", bobs(-time.Hour)...)
+		l.v4(at(office))
+		l.net.be(ipwatch.V6, at("2001:db8::2"))
+	}, keeper.Request{}},
+	{"renew", func(l *lab) {
+		l.good(keeper.Request{})
+		time.Sleep(13 * time.Hour)
+	}, keeper.Request{}},
+	{"release", func(l *lab) {
+		l.Targets[0].Trusted = prefixes("198.51.100.0/28")
+		l.world.put("sg-1", home+"/32", bobs(100*time.Hour)...)
+		l.good(keeper.Request{})
+	}, keeper.Request{Release: true}},
+	{"departed", func(l *lab) {
+		l.world.cluster("j-2", "sg-1", "203.0.113.20", "")
+		l.Targets = append(l.Targets, as(target("j-2"), func(t *keeper.Target) { t.Port = 8443 }))
+		l.good(keeper.Request{})
+		l.Targets = l.Targets[:1]
+	}, keeper.Request{}},
+}
+
+// Killed before or after any call, the next round ends in the same rules as if never killed (I6). A round that
+// comes while the lost call may still act, or reads may still hide it, waits with what it cannot know: it covers
+// the address, and the round that it asks for does the rest.
+func TestKilledAnywhere(t *testing.T) {
+	for _, s := range scenarios {
+		for _, lag := range []time.Duration{0, 4 * time.Second} {
+			t.Run(fmt.Sprintf("%s/reads %v old", s.name, lag), func(t *testing.T) {
+				start := func(l *lab) {
+					s.setup(l)
+					time.Sleep(lag)
+					l.world.lag = lag
+					l.took()
+				}
+				var calls, want []string
+				inLab(t, func(l *lab) {
+					start(l)
+					l.good(s.req)
+					calls, want = l.took(), withoutIDs(l.rules())
+				})
+				for i := range 2 * len(calls) {
+					for _, pause := range []time.Duration{time.Second, sgsync.AttemptTimeout + sgsync.Sigma} {
+						if pause > sgsync.Sigma && lag > 0 {
+							continue // reads have caught up by then
+						}
+						inLab(t, func(l *lab) {
+							start(l)
+							l.kill(s.req, i/2, i%2 == 1)
+							when := fmt.Sprintf("killed at call %d of %q, after its effect: %v, next round after %v", i/2, calls, i%2 == 1, pause)
+							time.Sleep(pause)
+							l.good(s.req)
+							if pause < sgsync.Sigma {
+								l.settled(when, s.req, want)
+							}
+							l.want(when, withoutIDs(l.rules()), want...)
+							time.Sleep(10 * time.Second)
+							l.took()
+							l.good(s.req)
+							l.want("writes of one more round, "+when, writes(l.took()))
+						})
+					}
+				}
+			})
+		}
+	}
+}
+
+// settled makes the rounds that the last one asked for, until the rules are as wanted. What is wanted stands
+// from the beginning.
+func (l *lab) settled(when string, req keeper.Request, want []string) {
+	l.Helper()
+	for range 3 {
+		got := withoutIDs(l.rules())
+		for _, line := range want {
+			if !slices.ContainsFunc(got, func(g string) bool { return strings.HasPrefix(g, line) || strings.Contains(line, "bob@desk") }) {
+				l.Fatalf("%s: %s is missing in %q", when, line, got)
+			}
+		}
+		if slices.Equal(got, want) {
+			return
+		}
+		time.Sleep(time.Until(l.state().Status.NextRound))
+		l.good(req)
+	}
+}
+
+func withoutIDs(rules []string) (lines []string) {
+	for _, r := range rules {
+		_, line, _ := strings.Cut(r, " ")
+		lines = append(lines, line)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// kill makes a round that ends at its nth call, before its effect or after it: what is on disk and in AWS at
+// that instant is all that is left of it.
+func (l *lab) kill(req keeper.Request, n int, late bool) {
+	l.Helper()
+	var disk []byte
+	var rules map[string]sgsync.Rule
+	dead, count := false, 0
+	die := func() error {
+		dead = true
+		disk, _ = os.ReadFile(l.Store.Path("state.json"))
+		l.world.mu.Lock()
+		defer l.world.mu.Unlock()
+		rules = maps.Clone(l.world.rules)
+		return errBroken
+	}
+	l.world.fail = func(context.Context, string) error {
+		switch {
+		case dead:
+			return errBroken
+		case count == n && !late:
+			return die()
+		}
+		return nil
+	}
+	l.world.lose = func(string) error {
+		if count == n {
+			return die()
+		}
+		count++
+		return nil
+	}
+	_, _ = l.Round(context.Background(), req)
+	l.world.fail, l.world.lose = nil, nil
+	if !dead {
+		return // what failed in time was not called at all
+	}
+	if diff := len(rules) != len(l.world.rules); diff {
+		l.Fatal("a dead process has changed rules")
+	}
+	if disk == nil {
+		_ = os.Remove(l.Store.Path("state.json"))
+	} else if err := os.WriteFile(l.Store.Path("state.json"), disk, 0o600); err != nil {
+		l.Fatal(err)
+	}
+}

@@ -1,0 +1,92 @@
+package keeper_test
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+)
+
+// network is what a Watcher finds out: the state of each family, and by which address nodes are reached.
+type network struct {
+	mu     sync.Mutex
+	seen   map[ipwatch.Family]sight
+	local  netip.Addr               // towards the nodes of a VPN
+	split  map[string]ipwatch.State // nodes that are reached by another way
+	asked  []time.Time              // observations of IPv4
+	asked6 int
+	slow   map[ipwatch.Family]time.Duration
+}
+
+// sight is a state, and the address where it is confirmed.
+type sight struct {
+	state ipwatch.State
+	addr  string
+}
+
+func at(addr string) sight { return sight{ipwatch.Confirmed, addr} }
+
+func newNetwork(v4 string) *network {
+	return &network{seen: map[ipwatch.Family]sight{ipwatch.V4: at(v4), ipwatch.V6: {state: ipwatch.Absent}},
+		split: map[string]ipwatch.State{}, slow: map[ipwatch.Family]time.Duration{}}
+}
+
+// be changes what is seen.
+func (n *network) be(f ipwatch.Family, s sight) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.seen[f] = s
+}
+
+func (n *network) Observe(ctx context.Context, f ipwatch.Family) ipwatch.Observation {
+	n.mu.Lock()
+	s, slow := n.seen[f], n.slow[f]
+	if f == ipwatch.V4 {
+		n.asked = append(n.asked, time.Now())
+	} else {
+		n.asked6++
+	}
+	n.mu.Unlock()
+	if slow > 0 {
+		select {
+		case <-time.After(slow):
+		case <-ctx.Done():
+			s = sight{state: ipwatch.Offline}
+		}
+	}
+	a := ipwatch.Answer{Source: ipwatch.Source{Name: string(s.state)}}
+	if s.state == ipwatch.Confirmed {
+		a.Addr = netip.MustParseAddr(s.addr)
+	}
+	return ipwatch.Observation{Family: f, Answers: []ipwatch.Answer{a}, At: time.Now()}
+}
+
+func (n *network) Conclude(o ipwatch.Observation, nodes []netip.Addr) ipwatch.Verdict {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	v := ipwatch.Verdict{Family: o.Family, At: o.At, Why: "because of the fake"}
+	if len(o.Answers) == 0 {
+		v.State = ipwatch.Offline
+		return v
+	}
+	v.State, v.Addr = ipwatch.State(o.Answers[0].Source.Name), o.Answers[0].Addr
+	for _, node := range nodes {
+		if s, ok := n.split[node.String()]; ok && o.Family.Has(node) {
+			v.State, v.Addr = s, netip.Addr{}
+		}
+	}
+	return v
+}
+
+func (n *network) LocalVerdict(f ipwatch.Family, nodes []netip.Addr) ipwatch.Verdict {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	v := ipwatch.Verdict{Family: f, State: ipwatch.Offline, At: time.Now(), Why: "no route to the node"}
+	if n.local.IsValid() && f.Has(n.local) && slices.ContainsFunc(nodes, f.Has) {
+		v.State, v.Addr = ipwatch.Confirmed, n.local
+	}
+	return v
+}

@@ -1,0 +1,200 @@
+package keeper
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+)
+
+// finish writes down what the round found, and when the next one is due.
+func (r *round) finish(ctx context.Context) error {
+	st, failed := r.st, r.rep.Failed()
+	if r.wrote {
+		st.Status.Changed = r.now
+	}
+	if ctx.Err() != nil { // it was cut short: what it found is not worth showing, and a round is due at once
+		st.Status.NextRound = time.Time{}
+		return r.Store.Save(st)
+	}
+	r.settleDeparted()
+	if r.req.Release && failed == nil {
+		for _, t := range r.selected {
+			delete(st.Places, t.key())
+			st.Temporary = slices.DeleteFunc(st.Temporary, func(o Target) bool { return o.key() == t.key() })
+		}
+	}
+	r.schedule(failed)
+	whole := r.req.Targets == nil
+	if whole && !r.req.Release && failed == nil {
+		r.forget()
+	}
+	st.Status.LastRound = r.now
+	shown := r.kept()
+	if whole {
+		st.Status.Report = shown
+	} else {
+		st.Status.Report.merge(shown)
+	}
+	st.Status.Identity = r.identities()
+	return r.Store.Save(st)
+}
+
+// settleDeparted forgets the targets that have left the configuration once their rules are given back, or
+// the leases on them have ended.
+func (r *round) settleDeparted() {
+	for _, w := range r.work {
+		for _, key := range w.departed {
+			r.stuck[key] = r.stuck[key] || w.rep.Err != nil || w.unsure
+		}
+		if len(w.users) == 0 && w.rep.Err != nil {
+			delete(r.st.Swept, w.key.String()) // look for the rest by tag in the next round
+		}
+	}
+	for _, d := range r.departed {
+		key := d.Target.key()
+		switch {
+		case r.stuck[key] && r.now.Sub(d.Seen) < sgsync.MaxLease:
+		case slices.ContainsFunc(r.all, func(t Target) bool { return t.key() == key }): // only some of its groups were left
+		case !r.req.Release || r.rep.Failed() == nil:
+			delete(r.st.Places, key)
+		}
+	}
+}
+
+// schedule settles when the next round is due. After a failure that is a pause, whatever else the failed
+// groups ask for; those that succeeded are looked at in their time all the same.
+func (r *round) schedule(failed error) {
+	st, end, partial := r.st, r.wall(), r.req.Targets != nil
+	if failed != nil {
+		r.next = time.Time{}
+	}
+	for _, w := range r.work {
+		if w.rep.Err == nil && !w.next.IsZero() {
+			r.soon(w.next)
+		}
+	}
+	switch {
+	case failed != nil:
+		if !partial {
+			st.Failures = min(st.Failures+1, len(backoff))
+		}
+		st.Status.LastError = failed.Error()
+		r.soon(end.Add(jitter(backoff[max(st.Failures, 1)-1])))
+	case partial && st.Failures > 0: // it says nothing about the targets that failed
+	default:
+		st.Failures, st.Status.LastError = 0, ""
+	}
+	for _, t := range st.Temporary {
+		r.soon(t.Until)
+	}
+	r.soon(end.Add(jitter(DriftCheck)))
+	if was := st.Status.NextRound; partial && !was.IsZero() {
+		r.soon(was) // what is due for the other targets stays due
+	}
+	st.Status.NextRound = r.next
+}
+
+// kept is the report as the status shows it: with the rules of targets that could not be looked at, as they
+// were last read.
+func (r *round) kept() Report {
+	rep := r.rep
+	rep.Targets = slices.Clone(rep.Targets)
+	for i := range rep.Targets {
+		t := &rep.Targets[i]
+		for _, old := range r.st.Status.Report.Targets {
+			if t.Err == nil || len(t.Groups) > 0 || old.Target != t.Target {
+				continue
+			}
+			for _, g := range old.Groups {
+				g.Changes = []ChangeReport{}
+				t.Groups = append(t.Groups, g)
+			}
+			break
+		}
+	}
+	return rep
+}
+
+func (r *round) identities() []Identity {
+	var ids []Identity
+	for _, k := range slices.SortedFunc(maps.Keys(r.clouds), cloudKey.compare) {
+		if c := r.clouds[k]; c.cloud != nil {
+			ids = append(ids, c.cloud.Identity())
+		}
+	}
+	if ids != nil && r.req.Targets == nil {
+		return ids
+	}
+	for _, old := range r.st.Status.Identity { // of targets that this round was not about, or could not sign in for
+		if !slices.ContainsFunc(ids, func(id Identity) bool { return id.Profile == old.Profile && id.Region == old.Region }) {
+			ids = append(ids, old)
+		}
+	}
+	return ids
+}
+
+// merge replaces the targets of a report that a partial round has looked at. Several may have one label.
+func (r *Report) merge(o Report) {
+	for _, t := range o.Targets {
+		same := func(x TargetReport) bool { return x.Target == t.Target }
+		at := slices.IndexFunc(r.Targets, same)
+		if at < 0 {
+			at = len(r.Targets)
+		}
+		var all []TargetReport
+		for _, x := range o.Targets {
+			if same(x) {
+				all = append(all, x)
+			}
+		}
+		r.Targets = slices.Insert(slices.DeleteFunc(r.Targets, same), at, all...)
+	}
+	r.Applied, r.Warnings = o.Applied, o.Warnings
+}
+
+// jitter spreads a pause by ten percent: many laptops wake at nine.
+func jitter(d time.Duration) time.Duration {
+	return d + time.Duration((rand.Float64()-0.5)*0.2*float64(d))
+}
+
+// addressChanged asks for the address alone, and compares it with what the last round concluded. It costs
+// no AWS call.
+func (r *round) addressChanged(ctx context.Context) bool {
+	r.observe(ctx, r.wants6())
+	for _, t := range r.all {
+		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+			v := r.verdict(ctx, t, r.st.Places[t.key()].Place, f)
+			mem, known := r.st.Families[memoryKey(t, f)]
+			if !known || mem.State != string(v.State) || v.State == ipwatch.Confirmed && mem.Address != v.Addr {
+				r.log().Debug("the address may have changed", slog.String("target", t.Label), slog.String("family", f.String()), slog.String("state", string(v.State)))
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// remember keeps the time of a confirmation that changed nothing.
+func (r *round) remember() error {
+	save := false
+	for _, t := range r.all {
+		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+			key := memoryKey(t, f)
+			if mem, ok := r.st.Families[key]; ok && mem.State == string(ipwatch.Confirmed) {
+				save = save || r.now.Sub(mem.Confirmed) > SaveConfirmed
+				mem.Confirmed = r.now
+				r.st.Families[key] = mem
+			}
+		}
+	}
+	if !save {
+		return nil
+	}
+	return r.Store.Save(r.st)
+}

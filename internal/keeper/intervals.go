@@ -1,0 +1,38 @@
+package keeper
+
+import "time"
+
+// The intervals of rounds and of the loop. Jitter is added where many laptops could act together.
+const (
+	// DriftCheck is how often the rules are read although nothing has happened: somebody may have removed
+	// one by hand. Four reads an hour per laptop stay far below EC2's 20 a second for an account.
+	DriftCheck = 15 * time.Minute
+	// SettleQuiet is the quiet time after an event: a joining network sends 20 to 30 of them.
+	SettleQuiet = 250 * time.Millisecond
+	// SettleCeiling ends the settling of a network that never becomes quiet.
+	SettleCeiling = 2 * time.Second
+	// PatienceV6 is how long IPv6 may be slower than IPv4: some routers drop what they do not route.
+	PatienceV6 = time.Second
+	// UnsureRecheck is how soon an address that is not confirmed is asked for again, when no event says more.
+	UnsureRecheck = time.Minute
+	// SaveConfirmed is how often a mere confirmation of the same address is written to disk.
+	SaveConfirmed = 5 * time.Minute
+	// SweepEvery is how often rules of ours are looked for by tag: those of a group that no target leads to
+	// any more, and those from before the state was lost.
+	SweepEvery = 24 * time.Hour
+	// FlipWindow is how soon an address must come back to count as flipping (two uplinks, a bad Wi-Fi).
+	FlipWindow = time.Minute
+	// FlipHold is how long the other address of a flip is held too, so that rules do not churn.
+	FlipHold = time.Minute
+	// MaxNext bounds the time to the next round.
+	MaxNext = DriftCheck + DriftCheck/5
+)
+
+// backoff is the pause after a round that failed for the nth time in a row. The first steps are for a
+// network that is coming up, the last for an expired sign-in overnight; any event cuts them short.
+var backoff = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second,
+	30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute}
+
+// passWait is the pause before the nth look at a group in one round. The second look follows at once: a
+// rule was joined, or had changed. Later ones wait for EC2's reads to show what its writes did (σ).
+var passWait = [...]time.Duration{0, 0, time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second}

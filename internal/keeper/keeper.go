@@ -1,0 +1,124 @@
+package keeper
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+)
+
+// Target is something that the user wants reachable.
+type Target struct {
+	Label         string // as the user wrote it
+	Cluster       string // j-…
+	NamePattern   string // clusters by name, with *, in place of an id
+	ClusterTags   map[string]string
+	SecurityGroup string // sg-…, in place of a cluster
+	Profile       string
+	Region        string
+	Account       string   // pinned: no other account is written to
+	Nodes         []string // primary, core, task
+	Group         string   // managed or additional
+	Port          int
+	Trusted       []netip.Prefix
+	Local         bool      // the address that counts is the local one towards the node (a VPN)
+	Until         time.Time // a temporary target ends then; zero = for good
+	Lease         time.Duration
+}
+
+// Identity is who calls AWS.
+type Identity struct {
+	Profile  string `json:"profile"`
+	Region   string `json:"region"`
+	Account  string `json:"account"`
+	ARN      string `json:"arn"`
+	UserID   string `json:"userid"`
+	Endpoint string `json:"endpoint,omitempty"` // "" = AWS's own
+	Unstable bool   `json:"-"`                  // the SDK invents the session name anew each time
+}
+
+// Node is a host of a cluster.
+type Node struct {
+	Instance string     `json:"instance"`
+	Role     string     `json:"role"`
+	State    string     `json:"state"`
+	Public4  netip.Addr `json:"public_ipv4"`
+	Private4 netip.Addr `json:"private_ipv4"`
+	V6       netip.Addr `json:"ipv6"`
+}
+
+// Place is where a target is, as AWS told.
+type Place struct {
+	Cluster  string   `json:"cluster,omitempty"`
+	Name     string   `json:"name,omitempty"`
+	State    string   `json:"state,omitempty"`
+	KeyName  string   `json:"key_name,omitempty"`
+	Ended    bool     `json:"ended,omitempty"` // the cluster is terminated: its rules are given back
+	Groups   []string `json:"groups"`
+	Nodes    []Node   `json:"nodes,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Cloud is one AWS account and region, opened anew for each round.
+type Cloud interface {
+	sgsync.API
+	Identity() Identity
+	Resolve(ctx context.Context, t Target) (Place, error)
+	Rules(ctx context.Context, group string) (sgsync.View, error)
+	// Tagged lists the rules of the region that carry a tag key.
+	Tagged(ctx context.Context, key string) ([]sgsync.Rule, error)
+	// Host is an address to route to when a target has no node yet.
+	Host() string
+}
+
+// Watcher finds the own address. *ipwatch.Detector is one.
+type Watcher interface {
+	Observe(ctx context.Context, f ipwatch.Family) ipwatch.Observation
+	Conclude(o ipwatch.Observation, nodes []netip.Addr) ipwatch.Verdict
+	LocalVerdict(f ipwatch.Family, nodes []netip.Addr) ipwatch.Verdict
+}
+
+// Keeper keeps rules in step with the address. Its fields are set once, before the first round.
+type Keeper struct {
+	Open    func(ctx context.Context, profile, region string) (Cloud, error)
+	Watch   Watcher
+	Store   *Store
+	Targets []Target // of the configuration
+	Who     string   // user@host, for humans who read tags
+	Lease   time.Duration
+	Tags    map[string]string
+	// ReportExpired leaves the rules of others whose leases have ended in place.
+	ReportExpired bool
+	// Prefix6 is the length of an own IPv6 prefix: 128, or the opted-in 64.
+	Prefix6 int
+	// Transient tells failures that another try may mend (throttling, a lost answer) from lasting ones.
+	Transient func(error) bool
+	// Wall is the wall clock; nil is the real one. Laptops sleep, so monotonic time is not enough.
+	Wall func() time.Time
+	Log  *slog.Logger
+	// Progress, when set, is told what a round is waiting for. It may be called from several goroutines.
+	Progress func(string)
+}
+
+func (k *Keeper) wall() time.Time {
+	if k.Wall != nil {
+		return k.Wall().Round(0)
+	}
+	return time.Now().Round(0)
+}
+
+func (k *Keeper) say(what string) {
+	if k.Progress != nil {
+		k.Progress(what)
+	}
+}
+
+func (k *Keeper) log() *slog.Logger {
+	if k.Log != nil {
+		return k.Log
+	}
+	return slog.New(slog.DiscardHandler)
+}

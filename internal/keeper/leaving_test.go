@@ -1,0 +1,174 @@
+package keeper_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+)
+
+func (l *lab) loseState() {
+	l.Helper()
+	if err := os.Remove(l.Store.Path("state.json")); err != nil {
+		l.Fatal(err)
+	}
+}
+
+// A temporary target is kept by the rounds of others, until it ends.
+func TestTemporaryTarget(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.good(keeper.Request{})
+		tmp := as(target("j-2"), func(t *keeper.Target) { t.Until = time.Now().Add(time.Hour) })
+		l.good(keeper.Request{Targets: []keeper.Target{tmp}})
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine", "sgr-2-1 192.0.2.1/32:22 mine")
+		if tt := l.state().Temporary; len(tt) != 1 || !tt[0].Until.Equal(tmp.Until) {
+			t.Fatalf("temporary: %+v", tt)
+		}
+
+		time.Sleep(30 * time.Minute)
+		l.v4(at(office))
+		l.good(keeper.Request{})
+		l.want("both follow", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine", "sgr-2-1 192.0.2.2/32:22 mine")
+
+		tmp.Until = time.Now().Add(time.Hour) // the session goes on
+		l.good(keeper.Request{Targets: []keeper.Target{tmp}})
+		short := as(tmp, func(t *keeper.Target) { t.Until = time.Now().Add(time.Minute) })
+		l.good(keeper.Request{Targets: []keeper.Target{short}}) // another, shorter one does not end it
+		time.Sleep(59 * time.Minute)
+		l.good(keeper.Request{})
+		l.want("before the end", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine", "sgr-2-1 192.0.2.2/32:22 mine")
+		if next := l.state().Status.NextRound; next.After(tmp.Until) {
+			t.Errorf("the next round is at %v, after the end at %v", next, tmp.Until)
+		}
+		time.Sleep(time.Minute)
+		l.good(keeper.Request{})
+		l.want("after it", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
+		if st := l.state(); len(st.Temporary) != 0 || len(st.Places) != 1 {
+			t.Errorf("remembered: %+v %+v", st.Temporary, st.Places)
+		}
+	})
+}
+
+// What could not be found leaves nothing behind.
+func TestTemporaryTargetThatFails(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		due := l.state().Status.NextRound
+		tmp := as(target("j-none"), func(t *keeper.Target) { t.Until = time.Now().Add(time.Hour) })
+		if l.round(keeper.Request{Targets: []keeper.Target{tmp}}).Failed() == nil {
+			t.Fatal("no error for a cluster that does not exist")
+		}
+		st := l.state()
+		if len(st.Temporary) != 0 || st.Failures != 0 || st.Status.NextRound.After(due) {
+			t.Errorf("temporary %+v, failures %d, next %v", st.Temporary, st.Failures, st.Status.NextRound)
+		}
+		l.good(keeper.Request{})
+	})
+}
+
+// What a target leaves is given back: when it leaves the configuration, when its cluster has another group,
+// and, found by tag, when the state was lost in between.
+func TestDeparted(t *testing.T) {
+	setup := func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.Targets = append(l.Targets, as(target("j-2"), func(t *keeper.Target) { t.Trusted = prefixes("198.51.100.0/28") }))
+		l.good(keeper.Request{})
+		time.Sleep(time.Minute)
+	}
+	kept := "sgr-1-1 192.0.2.1/32:22 mine"
+	inLab(t, func(l *lab) {
+		setup(l)
+		l.Targets = l.Targets[:1]
+		l.good(keeper.Request{Targets: l.Targets}) // a partial round does not judge
+		if n := len(l.rules()); n != 3 {
+			t.Errorf("%d rules after a partial round", n)
+		}
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), kept)
+	})
+	inLab(t, func(l *lab) { // it fails at first
+		setup(l)
+		l.Targets = l.Targets[:1]
+		l.world.fail = failing("rules sg-2", errBroken)
+		rep := l.good(keeper.Request{})
+		if len(rep.Warnings) != 1 {
+			t.Errorf("warnings: %q", rep.Warnings)
+		}
+		l.world.fail = nil
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), kept)
+	})
+	inLab(t, func(l *lab) { // its profile is gone: told, and forgotten when the leases have ended
+		setup(l)
+		l.Targets = l.Targets[:1]
+		for key, rem := range l.state().Places {
+			st := l.state()
+			if rem.Target.Cluster == "j-2" {
+				rem.Target.Profile = "gone"
+				st.Places[key] = rem
+				if err := l.Store.Save(st); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if rep := l.good(keeper.Request{}); len(rep.Warnings) != 1 {
+			t.Errorf("warnings: %q", rep.Warnings)
+		}
+		time.Sleep(8 * 24 * time.Hour)
+		l.good(keeper.Request{})
+		if st := l.state(); len(st.Places) != 1 {
+			t.Errorf("places: %+v", st.Places)
+		}
+	})
+	inLab(t, func(l *lab) { // another group
+		l.good(keeper.Request{})
+		l.world.cluster("j-1", "sg-new", "203.0.113.10", "")
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-new-1 192.0.2.1/32:22 mine")
+	})
+	inLab(t, func(l *lab) {
+		setup(l)
+		l.loseState()
+		l.Targets = l.Targets[:1]
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), kept)
+	})
+	inLab(t, func(l *lab) { // a target that cannot be found may lead to the group: nothing is judged until it is
+		setup(l)
+		l.loseState()
+		delete(l.world.places, "j-2")
+		l.round(keeper.Request{})
+		if n := len(l.rules()); n != 3 {
+			t.Errorf("%d rules left", n)
+		}
+	})
+}
+
+// Rules are looked for by tag once a day.
+func TestSweepOnceADay(t *testing.T) {
+	inLab(t, func(l *lab) {
+		count := func() (n int) {
+			for _, call := range l.took() {
+				if call == "tagged eu-west-1" {
+					n++
+				}
+			}
+			return n
+		}
+		for day := range 3 {
+			for range 24 {
+				l.good(keeper.Request{})
+				time.Sleep(time.Hour)
+			}
+			if n := count(); n != 1 {
+				t.Errorf("day %d: rules were looked for %d times", day, n)
+			}
+		}
+		id := l.world.put("sg-1", "192.0.2.50/32", "emr-accessd-owner", "AIDAALICE", l.key(), "2000-01-09T00:00:00Z 2000-01-01T00:00:00Z alice@laptop")
+		l.world.edit(id, ruleOn(2222))
+		l.good(keeper.Request{})
+		l.want("a forgotten port", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+	})
+}

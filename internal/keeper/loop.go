@@ -1,0 +1,145 @@
+package keeper
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+)
+
+// Run is the daemon: a round at the start, at each hint that the address may have changed, and whenever
+// something is due. It returns when ctx ends, with nil; an error means that it could not begin.
+func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
+	release, err := k.Store.Daemon()
+	if err != nil {
+		return err
+	}
+	defer release()
+	l := loop{Keeper: k, hints: hints}
+	req := Request{}
+	for {
+		rep, err := k.Round(ctx, req)
+		if ctx.Err() != nil {
+			return nil
+		}
+		l.report(rep, err)
+		req = l.wait(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// loop is what the daemon knows between rounds; all else is in the state.
+type loop struct {
+	*Keeper
+	hints  <-chan ipwatch.Hint
+	failed int    // rounds in a row that could not be made at all
+	told   string // the last of their errors: one line a change, not one a round
+}
+
+// wait returns the next round to make. It ends early, with nothing to do, when ctx ends.
+func (l *loop) wait(ctx context.Context) Request {
+	timer := time.NewTimer(l.pause())
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return Request{}
+		case <-timer.C:
+			if d := l.untilDue(); d > 0 && l.failed == 0 { // a command has made the round that was due
+				timer.Reset(d)
+				continue
+			}
+			return Request{}
+		case h, ok := <-l.hints:
+			if !ok {
+				l.hints = nil // the rounds that are due go on
+				continue
+			}
+			return Request{Check: true, Event: settle(ctx, l.hints, h)}
+		}
+	}
+}
+
+// pause is the time to the next round, when no hint comes earlier.
+func (l *loop) pause() time.Duration {
+	if l.failed > 0 {
+		return jitter(backoff[min(l.failed, len(backoff))-1])
+	}
+	return l.untilDue()
+}
+
+// untilDue reads the due time from the state, which commands change too.
+func (l *loop) untilDue() time.Duration {
+	st, _ := l.Store.Load()
+	return st.untilDue(l.wall())
+}
+
+// settle waits until a burst of hints is over, and reports whether any of them was a real event.
+func settle(ctx context.Context, hints <-chan ipwatch.Hint, first ipwatch.Hint) (event bool) {
+	if event = first.Kind != ipwatch.HintTimer; !event {
+		return false
+	}
+	ceiling := time.NewTimer(SettleCeiling)
+	defer ceiling.Stop()
+	quiet := time.NewTimer(SettleQuiet)
+	defer quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return true
+		case <-ceiling.C:
+			return true
+		case <-quiet.C:
+			return true
+		case _, ok := <-hints:
+			if !ok {
+				return true
+			}
+			quiet.Reset(SettleQuiet)
+		}
+	}
+}
+
+// report logs one line per round that changed something or failed.
+func (l *loop) report(rep Report, err error) {
+	log := l.log()
+	if err != nil {
+		l.failed++
+		if text := err.Error(); text != l.told {
+			log.Error("the round could not be made", slog.Any("error", err))
+			l.told = text
+		}
+		return
+	}
+	l.failed, l.told = 0, ""
+	if !rep.Applied { // the address is what it was
+		return
+	}
+	for _, w := range rep.Warnings {
+		log.Warn("round", slog.String("warning", w))
+	}
+	for _, t := range rep.Targets {
+		for _, g := range t.Groups {
+			for _, c := range g.Changes {
+				if c.Do != string(sgsync.Keep) && c.Do != string(sgsync.Borrow) {
+					log.Info("rule changed", slog.String("target", t.Target), slog.String("do", c.Do), slog.String("group", g.ID),
+						slog.String("rule", c.Rule), slog.String("cidr", c.CIDR), slog.String("why", c.Why), slog.Duration("round", rep.Took.Round(time.Millisecond)))
+				}
+			}
+		}
+		if t.Err != nil {
+			log.Error("target failed", slog.String("target", t.Target), slog.Any("error", t.Err))
+			continue
+		}
+		for _, v := range t.Verdicts {
+			if v.Address == "" && v.State != string(ipwatch.Absent) {
+				log.Warn("address not known: nothing is changed", slog.String("target", t.Target), slog.String("state", v.State), slog.String("why", strings.TrimSpace(v.Why)))
+			}
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package keeper
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+)
+
+// placed remembers where a rule of ours is, the latest place first.
+func (s *State) placed(id, group string, cidr netip.Prefix) {
+	const kept = 3 // a stale read may show an earlier place
+	mem := s.Rules[id]
+	cidrs := append([]netip.Prefix{cidr}, slices.DeleteFunc(slices.Clone(mem.CIDRs), func(p netip.Prefix) bool { return p == cidr })...)
+	s.Rules[id] = RuleMemory{Group: group, CIDRs: cidrs[:min(len(cidrs), kept)]}
+}
+
+// cloned notices that somebody moves rules in our name: this disk was copied with its machine id. The copy
+// that notices takes a new id; its old lease ends like that of any laptop that is gone.
+func (r *round) cloned(raw sgsync.View, me sgsync.Me) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, rule := range raw.Rules {
+		mem, ok := r.st.Rules[rule.ID]
+		_, mine := rule.Tags[me.Key()]
+		if !ok || !mine || len(mem.CIDRs) == 0 || slices.Contains(mem.CIDRs, rule.CIDR) {
+			continue
+		}
+		r.warn("rule %s was moved to %s in the name of this installation, but not by it: was this disk copied to another computer? This installation takes a new id.", rule.ID, rule.CIDR)
+		if r.req.DryRun {
+			return false
+		}
+		r.st.Installation, r.st.Rules, r.st.Journal = randomInstallation(), map[string]RuleMemory{}, nil
+		r.id = r.st.Installation
+		return r.Store.Save(r.st) == nil
+	}
+	return false
+}
+
+// forget drops what was remembered of rules that are there no more.
+func (r *round) forget() {
+	for id := range r.st.Bare {
+		if !r.bare[id] {
+			delete(r.st.Bare, id)
+		}
+	}
+	wanted := map[string]bool{}
+	for _, t := range r.all {
+		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+			wanted[memoryKey(t, f)] = true
+		}
+	}
+	for key := range r.st.Families {
+		if !wanted[key] {
+			delete(r.st.Families, key)
+		}
+	}
+}
+
+// before puts on disk what is about to be done.
+func (r *round) before(group string, c sgsync.Change) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := sgsync.Intent(group, c)
+	w.At = r.wall().Add(sgsync.AttemptTimeout) // it may take effect until then
+	r.st.Journal = append(r.st.Journal, w)
+	if c.Do == sgsync.Move {
+		r.st.placed(c.Rule, group, c.CIDR)
+	}
+	r.wrote = true
+	return r.Store.Save(r.st)
+}
+
+// after replaces the intents of a group by what became of them.
+func (r *round) after(w *groupWork, view sgsync.View, res sgsync.Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.st.Journal = slices.DeleteFunc(r.st.Journal, func(j sgsync.Write) bool {
+		// The intents of this pass, not those of a process that was killed a moment ago.
+		return j.Maybe && j.Group == w.id && !j.At.Before(view.Sent.Add(sgsync.AttemptTimeout))
+	})
+	r.st.Journal = sgsync.Recent(r.st.Journal, r.wall())
+	for _, j := range res.Journal {
+		for _, lost := range r.st.Journal {
+			if lost.Maybe && lost.ID == j.ID && lost.At.After(j.At) {
+				j.At = lost.At // it must outlive what it corrects
+			}
+		}
+		r.st.Journal = append(r.st.Journal, j)
+	}
+	for _, o := range res.Outcomes {
+		if o.Done && o.Do == sgsync.Add {
+			r.st.placed(o.Rule, w.id, o.CIDR)
+		}
+		if o.Done && o.Do == sgsync.Remove {
+			delete(r.st.Rules, o.Rule)
+		}
+	}
+	if len(res.Journal) > 0 {
+		w.soon(r.wall().Add(sgsync.Sigma)) // look once more when the reads have caught up
+		if err := r.Store.Save(r.st); err != nil {
+			w.warnings = append(w.warnings, err.Error())
+		}
+	}
+}
+
+// unsureUntil is when a group can be judged whole: a call whose answer was lost, or whose process was killed,
+// may still act until then, and the rule that it was about is left as it is (see [sgsync.Overlay]). Zero: now.
+func (r *round) unsureUntil(group string) (until time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, j := range sgsync.Recent(r.st.Journal, r.wall()) {
+		hidden := j.Maybe && (j.Do == sgsync.Move || j.Do == sgsync.Remove || j.Do == sgsync.Leave)
+		if end := j.At.Add(sgsync.Sigma); hidden && j.Group == group && end.After(until) {
+			until = end
+		}
+	}
+	return until
+}

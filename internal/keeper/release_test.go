@@ -1,0 +1,203 @@
+package keeper_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+)
+
+// What is given back leaves the groups as they were found; what others hold stays.
+func TestRelease(t *testing.T) {
+	for name, lost := range map[string]bool{"with the state": false, "the state was lost": true} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, func(l *lab) {
+				l.world.put("sg-1", "0.0.0.0/0")
+				l.world.put("sg-1", "192.0.2.44/32", bobs(time.Hour)...)
+				l.world.put("sg-1", "192.0.2.45/32", bobs(-time.Hour)...) // ended; it is not the business of a release
+				found := l.rules()
+				l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+				l.Targets[0].Trusted = prefixes("198.51.100.0/28")
+				l.Targets = append(l.Targets, target("j-2"))
+				l.ReportExpired = true
+				l.good(keeper.Request{})
+				l.ReportExpired = false
+				if n := len(l.rules()); n != len(found)+3 {
+					t.Fatalf("%d rules", n)
+				}
+				if lost {
+					l.loseState()
+				}
+				rep := l.good(keeper.Request{Release: true})
+				l.want("rules", l.rules(), found...)
+				if !rep.Applied || !rep.Changed() {
+					t.Errorf("report: %+v", rep)
+				}
+				l.took()
+				rep = l.good(keeper.Request{Release: true})
+				l.want("changes of a second time", did(rep))
+				l.want("writes", writes(l.took()))
+				if st := l.state(); len(st.Places) != 0 {
+					t.Errorf("places: %+v", st.Places)
+				}
+			})
+		})
+	}
+}
+
+// A shared rule is left, not removed.
+func TestReleaseOfASharedRule(t *testing.T) {
+	inLab(t, func(l *lab) {
+		id := l.world.put("sg-1", home+"/32", bobs(time.Hour)...)
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine bob@desk")
+		rep := l.good(keeper.Request{Release: true})
+		l.want("changes", did(rep), "j-1 sg-1 leave 192.0.2.1/32")
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 bob@desk")
+		l.want("writes", writes(l.took()), "tag "+id, "untag "+id)
+	})
+}
+
+// With names only their groups are looked at, and what another target wants stays: the end of a session
+// must not lock the daemon's own cluster.
+func TestReleaseOfNamedTargets(t *testing.T) {
+	setup := func(l *lab, group string) {
+		l.world.cluster("j-2", group, "203.0.113.20", "")
+		l.Targets = append(l.Targets, target("j-2"))
+		l.good(keeper.Request{})
+	}
+	inLab(t, func(l *lab) {
+		setup(l, "sg-2")
+		rep := l.good(keeper.Request{Release: true, Targets: l.Targets[1:]})
+		l.want("changes", did(rep), "j-2 sg-2 remove 192.0.2.1/32")
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+	})
+	inLab(t, func(l *lab) { // a temporary target in a group of its own
+		l.good(keeper.Request{})
+		l.world.cluster("j-9", "sg-9", "203.0.113.90", "")
+		tmp := as(target("j-9"), func(t *keeper.Target) { t.Until = time.Now().Add(time.Hour) })
+		l.good(keeper.Request{Targets: []keeper.Target{tmp}})
+		l.good(keeper.Request{Release: true, Targets: []keeper.Target{tmp}})
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+		if st := l.state(); len(st.Temporary) != 0 || len(st.Places) != 1 {
+			t.Errorf("remembered: %+v %+v", st.Temporary, st.Places)
+		}
+	})
+	inLab(t, func(l *lab) { // a temporary target that shares the group
+		setup(l, "sg-1")
+		rep := l.good(keeper.Request{Release: true, Targets: l.Targets[1:]})
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+		if len(rep.Warnings) != 1 || !strings.Contains(rep.Warnings[0], "j-1 wants them too") {
+			t.Errorf("warnings: %q", rep.Warnings)
+		}
+		l.want("calls that change something", writes(l.took()), "authorize sg-1 192.0.2.1/32 22")
+	})
+	inLab(t, func(l *lab) {
+		setup(l, "sg-2")
+		none := keeper.Request{Release: true, Targets: []keeper.Target{target("j-none")}}
+		if l.round(none).Failed() == nil {
+			t.Error("no error for a cluster that does not exist")
+		}
+		if n := len(l.rules()); n != 2 {
+			t.Errorf("%d rules", n)
+		}
+	})
+}
+
+// Nobody may believe that rules are gone where nobody could look.
+func TestReleaseThatCannotLook(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.world.users["other"] = keeper.Identity{Account: "777788889999", UserID: "AIDAOTHER"}
+		l.Targets = append(l.Targets, as(target("j-2"), func(t *keeper.Target) { t.Profile = "other" }))
+		l.good(keeper.Request{})
+		l.world.fail = failing("open other", errBroken)
+		rep := l.round(keeper.Request{Release: true})
+		if rep.Targets[0].Err != nil || !errors.Is(rep.Targets[1].Err, errBroken) {
+			t.Errorf("errors: %v, %v", rep.Targets[0].Err, rep.Targets[1].Err)
+		}
+		l.want("changes", did(rep), "j-1 sg-1 remove 192.0.2.1/32")
+		if st := l.state(); len(st.Places) != 2 || st.Status.LastError == "" {
+			t.Errorf("the target that failed was forgotten: %+v", st.Places)
+		}
+		l.world.fail = nil
+		l.Targets[1].Account = "000000000000"
+		if err := l.round(keeper.Request{Release: true}).Targets[1].Err; !isAccount(err) {
+			t.Errorf("wrong account: %v", err)
+		}
+		l.Targets[1].Account = ""
+		l.good(keeper.Request{Release: true})
+		l.want("rules", l.rules())
+	})
+	inLab(t, func(l *lab) { // a target that has left the configuration
+		l.good(keeper.Request{})
+		l.Targets = nil
+		l.world.fail = failing("tagged", errBroken)
+		if l.round(keeper.Request{Release: true}).Failed() == nil {
+			t.Error("no error")
+		}
+		l.world.fail = nil
+		rep := l.good(keeper.Request{Release: true})
+		l.want("changes", did(rep), "sg-1 sg-1 remove 192.0.2.1/32")
+		if _, err := l.Round(context.Background(), keeper.Request{Release: true}); !errors.Is(err, keeper.ErrNothing) {
+			t.Errorf("nothing is left, but: %v", err)
+		}
+	})
+	inLab(t, func(l *lab) { // two profiles hold rules in one group
+		l.good(keeper.Request{})
+		l.world.users["other"] = keeper.Identity{Account: "111122223333", UserID: "AIDAOTHER"}
+		l.Targets[0].Profile = "other"
+		l.v4(at(office))
+		l.good(keeper.Request{Targets: l.Targets})
+		l.Targets = append(l.Targets, target("j-1"))
+		if n := len(l.rules()); n != 2 {
+			t.Fatalf("%d rules", n)
+		}
+		l.good(keeper.Request{Release: true})
+		l.want("rules", l.rules())
+	})
+}
+
+func isAccount(err error) bool {
+	_, ok := errors.AsType[*keeper.AccountError](err)
+	return ok
+}
+
+func TestReleaseDryRun(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		l.took()
+		before := asJSON(t, l.state())
+		rep := l.good(keeper.Request{Release: true, DryRun: true})
+		l.want("changes", did(rep), "j-1 sg-1 remove 192.0.2.1/32")
+		l.want("writes", writes(l.took()))
+		l.want("state", []string{asJSON(t, l.state())}, before)
+	})
+}
+
+// A call whose answer was lost may or may not have acted: what is told to be given back is given back.
+func TestReleaseWaitsForLostCalls(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		time.Sleep(time.Minute)
+		l.kill(keeper.Request{Release: true}, 3, false) // before the revoke
+		l.good(keeper.Request{Release: true})
+		l.want("rules", l.rules())
+	})
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		time.Sleep(time.Minute)
+		lost := 0
+		l.world.fail = func(_ context.Context, call string) error {
+			if lost++; strings.HasPrefix(call, "revoke") && lost < 6 {
+				return errLost
+			}
+			return nil
+		}
+		l.good(keeper.Request{Release: true})
+		l.want("rules", l.rules())
+	})
+}

@@ -1,0 +1,204 @@
+package keeper
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+)
+
+type cloudKey struct{ profile, region string }
+
+func (k cloudKey) String() string { return k.profile + "|" + k.region }
+
+func (k cloudKey) compare(o cloudKey) int {
+	return cmp.Or(cmp.Compare(k.profile, o.profile), cmp.Compare(k.region, o.region))
+}
+
+// cloudOnce opens a cloud once a round, however many targets share it.
+type cloudOnce struct {
+	once  sync.Once
+	cloud Cloud
+	err   error
+}
+
+func (r *round) cloud(ctx context.Context, profile, region string) (Cloud, error) {
+	key := cloudKey{profile, region}
+	r.mu.Lock()
+	c, ok := r.clouds[key]
+	if !ok {
+		c = &cloudOnce{}
+		r.clouds[key] = c
+	}
+	r.mu.Unlock()
+	c.once.Do(func() {
+		r.say("signing in to AWS")
+		c.cloud, c.err = r.Open(ctx, profile, region)
+		if c.err == nil && c.cloud.Identity().Unstable {
+			c.cloud, c.err = nil, ErrUnstable
+		}
+	})
+	return c.cloud, c.err
+}
+
+// Errors about targets.
+var (
+	// ErrUnstable: the SDK invents a new session name at each sign-in, and with it a new aws:userid: leases
+	// would not be found again.
+	ErrUnstable = errors.New("the role session has no name of its own, so its rules would not be found again")
+	// ErrPrivate: the node has no public address.
+	ErrPrivate = errors.New("the node has no public address: the cluster is in a private subnet")
+	// ErrEnded: the cluster is terminated.
+	ErrEnded = errors.New("the cluster is terminated")
+)
+
+// AccountError says that credentials belong to another account than the target's.
+type AccountError struct{ Want, Have string }
+
+func (e *AccountError) Error() string {
+	return fmt.Sprintf("the credentials belong to account %s, but the target is pinned to %s", e.Have, e.Want)
+}
+
+// resolve finds a target's place and remembers it.
+func (r *round) resolve(ctx context.Context, t Target) error {
+	cloud, err := r.cloud(ctx, t.Profile, t.Region)
+	if err != nil {
+		return err
+	}
+	if id := cloud.Identity(); t.Account != "" && t.Account != id.Account {
+		return &AccountError{Want: t.Account, Have: id.Account}
+	}
+	r.say("looking up " + t.Label)
+	place, err := cloud.Resolve(ctx, t)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.places[t.key()] = place
+	if old, ok := r.st.Places[t.key()]; ok {
+		// A pattern that matches other clusters now, a cluster with other groups: what was left is given back.
+		old.Place.Groups = slices.DeleteFunc(slices.Clone(old.Place.Groups), func(id string) bool { return slices.Contains(place.Groups, id) })
+		if len(old.Place.Groups) > 0 {
+			r.departed = append(r.departed, old)
+		}
+	}
+	if !r.req.DryRun {
+		r.st.Places[t.key()] = Remembered{Target: t, Place: place, Seen: r.now}
+	}
+	return nil
+}
+
+// observe asks for the own address, once a round. IPv6 only matters to targets that have it, and IPv4 never
+// waits long for it. Behind a VPN the public address does not matter at all.
+func (r *round) observe(ctx context.Context, six bool) {
+	if r.observed || !slices.ContainsFunc(r.selected, func(t Target) bool { return !t.Local }) {
+		return
+	}
+	r.observed = true
+	ctx6, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	if six {
+		wg.Go(func() { r.obs6 = r.Watch.Observe(ctx6, ipwatch.V6) })
+	} else {
+		r.obs6 = ipwatch.Observation{Family: ipwatch.V6}
+	}
+	r.say("asking for the public address")
+	r.obs4 = r.Watch.Observe(ctx, ipwatch.V4)
+	patience := time.AfterFunc(PatienceV6, cancel)
+	defer patience.Stop()
+	wg.Wait()
+}
+
+// wants6 tells, from the last round, whether anybody may need an IPv6 address.
+func (r *round) wants6() bool {
+	for _, t := range r.selected {
+		if !t.Local && reachable(r.st.Places[t.key()].Place, ipwatch.V6, false) {
+			return true
+		}
+	}
+	return false
+}
+
+// addrs are the addresses of a place's nodes that count for a target.
+func addrs(p Place, f ipwatch.Family, local bool) (as []netip.Addr) {
+	for _, n := range p.Nodes {
+		a := n.Public4
+		if f == ipwatch.V6 {
+			a = n.V6
+		} else if local && n.Private4.IsValid() {
+			a = n.Private4
+		}
+		if a.IsValid() && !slices.Contains(as, a) {
+			as = append(as, a)
+		}
+	}
+	return as
+}
+
+// reachable reports whether a place may have a node that can be reached over a family.
+func reachable(p Place, f ipwatch.Family, local bool) bool {
+	return len(p.Nodes) == 0 || len(addrs(p, f, local)) > 0
+}
+
+// verdict concludes one family for a target at its place. A family that no node has is as good as absent.
+func (r *round) verdict(ctx context.Context, t Target, p Place, f ipwatch.Family) ipwatch.Verdict {
+	nodes := addrs(p, f, t.Local)
+	switch {
+	case !reachable(p, f, t.Local):
+		return ipwatch.Verdict{Family: f, State: ipwatch.Absent, At: r.now,
+			Why: fmt.Sprintf("Not needed: no node has an %s address that could be reached.", familyName(f))}
+	case t.Local:
+		return r.Watch.LocalVerdict(f, nodes)
+	case f == ipwatch.V4:
+		return r.Watch.Conclude(r.obs4, nodes)
+	}
+	if r.obs6.At.IsZero() { // the place had no IPv6 the last time, and has it now
+		r.obs6 = r.Watch.Observe(ctx, ipwatch.V6)
+	}
+	return r.Watch.Conclude(r.obs6, nodes)
+}
+
+func familyName(f ipwatch.Family) string {
+	if f == ipwatch.V6 {
+		return "IPv6"
+	}
+	return "IPv4"
+}
+
+// target begins the report of a target.
+func (r *round) target(ctx context.Context, t Target, err error) TargetReport {
+	tr := TargetReport{Target: t.Label, key: t.key(), Verdicts: map[string]Verdict{}}
+	place, ok := r.places[t.key()]
+	if !ok {
+		place = r.st.Places[t.key()].Place // from the last time: good enough to judge the address
+	}
+	tr.Cluster, tr.Name, tr.State, tr.Place, tr.Warnings = place.Cluster, place.Name, place.State, place, place.Warnings
+	if c := r.clouds[cloudKey{t.Profile, t.Region}]; c != nil && c.cloud != nil {
+		id := c.cloud.Identity()
+		tr.Identity = &id
+	}
+	for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+		v := r.verdict(ctx, t, place, f)
+		tr.Verdicts[f.String()] = reportVerdict(v)
+		r.judge(t, f, v)
+	}
+	switch {
+	case err != nil:
+		tr.fail(err)
+	case place.Ended:
+		tr.fail(ErrEnded)
+	case !t.Local && !reachable(place, ipwatch.V4, false) && !reachable(place, ipwatch.V6, false):
+		tr.fail(ErrPrivate)
+	default:
+		r.temporary(t)
+	}
+	return tr
+}

@@ -1,0 +1,252 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+)
+
+// Request says what a round is for.
+type Request struct {
+	// Targets are the targets to act on; nil is all of the configuration, the temporary ones, and the
+	// giving back of what has left both.
+	Targets []Target
+	// DryRun plans and writes nothing.
+	DryRun bool
+	// Release gives back everything that this installation holds in the groups of the targets; with nil
+	// Targets, in every region it knows of.
+	Release bool
+	// Check looks at the address first, and ends there when nothing has changed and nothing is due.
+	Check bool
+	// Event says that something happened: a pause after failures is cut short.
+	Event bool
+}
+
+// ErrNothing is returned when there is no target at all.
+var ErrNothing = errors.New("no target: name a cluster, or add one to the configuration")
+
+// Round looks, plans and applies once. Failures of single targets and groups are in the report; the error
+// is for what stops the whole round.
+func (k *Keeper) Round(ctx context.Context, req Request) (Report, error) {
+	start := k.wall()
+	unlock, err := k.Store.Lock(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	defer unlock()
+	st, warning := k.Store.Load()
+	r := &round{Keeper: k, req: req, st: st, now: k.wall(), clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
+		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}}
+	if warning != "" {
+		r.rep.Warnings = append(r.rep.Warnings, warning)
+	}
+	if err := r.installation(); err != nil {
+		return Report{}, err
+	}
+	r.gather()
+	if len(r.selected) == 0 && len(r.departed) == 0 {
+		return Report{}, ErrNothing
+	}
+	if req.Check && !r.due() && !r.addressChanged(ctx) {
+		rep := st.Status.Report
+		rep.Applied = false
+		return rep, r.remember()
+	}
+	r.run(ctx)
+	r.rep.Applied = !req.DryRun
+	r.rep.Took = k.wall().Sub(start)
+	if !req.DryRun {
+		err = r.finish(ctx)
+	}
+	return r.rep, err
+}
+
+type round struct {
+	*Keeper
+	req Request
+	now time.Time
+	rep Report
+
+	mu     sync.Mutex // guards what follows: targets and groups are worked on side by side
+	st     *State
+	clouds map[cloudKey]*cloudOnce
+	places map[string]Place // by Target.key
+	bare   map[string]bool  // ids of rules that were read without a lease
+	wrote  bool
+
+	id       string // installation
+	all      []Target
+	selected []Target
+	departed []Remembered
+	stuck    map[string]bool // Target.key of departed ones whose rules could not be given back
+	work     []*groupWork
+	next     time.Time // wall clock: something is due then
+	families map[familyKey]sgsync.Family
+	observed bool
+	obs4     ipwatch.Observation
+	obs6     ipwatch.Observation
+}
+
+// key identifies a target across rounds.
+func (t Target) key() string {
+	return strings.Join([]string{t.Profile, t.Region, t.Cluster, t.NamePattern, fmt.Sprint(t.ClusterTags), t.SecurityGroup, t.Group, strings.Join(t.Nodes, "+"), fmt.Sprint(t.Port), fmt.Sprint(t.Local)}, "|")
+}
+
+// installation settles the id on whose behalf is leased.
+func (r *round) installation() error {
+	r.id = r.st.Installation
+	if r.id == "" {
+		r.id = r.Store.derived
+	}
+	if r.id != "" {
+		return nil
+	}
+	r.st.Installation = randomInstallation()
+	r.id = r.st.Installation
+	if r.req.DryRun {
+		return nil
+	}
+	return r.Store.Save(r.st) // before any lease is written under it
+}
+
+// gather settles which targets there are and which this round is about.
+func (r *round) gather() {
+	r.st.Temporary = slices.DeleteFunc(r.st.Temporary, func(t Target) bool { return !t.Until.After(r.now) })
+	r.all = slices.Clone(r.Targets)
+	known := func(ts []Target, t Target) bool {
+		return slices.ContainsFunc(ts, func(o Target) bool { return o.key() == t.key() })
+	}
+	for _, t := range r.st.Temporary {
+		if !known(r.all, t) {
+			r.all = append(r.all, t)
+		}
+	}
+	for _, t := range r.req.Targets {
+		if known(r.Targets, t) {
+			continue
+		}
+		if !known(r.all, t) {
+			r.all = append(r.all, t)
+		}
+	}
+	r.selected = r.req.Targets
+	if r.req.Targets != nil {
+		return
+	}
+	r.selected = slices.Clone(r.all)
+	for key, rem := range r.st.Places {
+		if !slices.ContainsFunc(r.all, func(t Target) bool { return t.key() == key }) {
+			r.departed = append(r.departed, rem)
+		}
+	}
+	slices.SortFunc(r.departed, func(a, b Remembered) int { return strings.Compare(a.Target.key(), b.Target.key()) })
+}
+
+// temporary records a target of a command that is not in the configuration, before anything is written for
+// it: the rounds of the daemon must know it, and give its rule back when its time is over.
+func (r *round) temporary(t Target) {
+	same := func(o Target) bool { return o.key() == t.key() }
+	if r.req.DryRun || !t.Until.After(r.now) || slices.ContainsFunc(r.Targets, same) {
+		return
+	}
+	if i := slices.IndexFunc(r.st.Temporary, same); i < 0 {
+		r.st.Temporary = append(r.st.Temporary, t)
+	} else if t.Until.After(r.st.Temporary[i].Until) {
+		r.st.Temporary[i] = t
+	}
+}
+
+// due reports whether a round is wanted whatever the address is.
+func (r *round) due() bool {
+	return r.req.Event && r.st.Failures > 0 || r.st.untilDue(r.now) == 0
+}
+
+func (r *round) run(ctx context.Context) {
+	if r.req.Release {
+		r.release(ctx)
+		return
+	}
+	var wg sync.WaitGroup
+	six := r.wants6() // by the places of the last round, before this one changes them
+	wg.Go(func() { r.observe(ctx, six) })
+	errs := make([]error, len(r.selected))
+	limit := make(chan struct{}, parallelCalls)
+	for i, t := range r.selected {
+		wg.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			errs[i] = r.resolve(ctx, t)
+		})
+	}
+	wg.Wait()
+	for i, t := range r.selected {
+		r.rep.Targets = append(r.rep.Targets, r.target(ctx, t, errs[i]))
+	}
+	r.groups(ctx)
+	r.sweep(ctx)
+	r.apply(ctx)
+	r.assemble()
+}
+
+// apply works on the groups side by side.
+func (r *round) apply(ctx context.Context) {
+	var wg sync.WaitGroup
+	limit := make(chan struct{}, parallelCalls)
+	for _, w := range r.work {
+		wg.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			r.group(ctx, w)
+		})
+	}
+	wg.Wait()
+}
+
+// parallelCalls bounds the calls under way at once: EC2 throttles each account as a whole.
+const parallelCalls = 4
+
+// assemble puts the groups' results under the targets that use them.
+func (r *round) assemble() {
+	for i := range r.rep.Targets {
+		t := &r.rep.Targets[i]
+		t.Groups = []GroupReport{}
+		for _, w := range r.work {
+			if !slices.Contains(w.users, t.key) {
+				continue
+			}
+			t.Groups = append(t.Groups, w.rep)
+			if w.rep.Err != nil && t.Err == nil {
+				t.fail(w.rep.Err)
+			}
+			t.Warnings = slices.Concat(t.Warnings, w.warnings)
+		}
+	}
+	for _, w := range r.work {
+		if len(w.users) == 0 && w.rep.Err != nil {
+			r.warn("could not give back the rules in %s: %v", w.id, w.rep.Err)
+		}
+	}
+}
+
+func (r *round) warn(format string, args ...any) {
+	r.rep.Warnings = append(r.rep.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (t *TargetReport) fail(err error) {
+	text := err.Error()
+	t.Err, t.Error = err, &text
+}
+
+// me is the installation as the user of a cloud.
+func (r *round) me(id Identity, lease time.Duration) sgsync.Me {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return sgsync.Me{Holder: sgsync.Holder{UserID: id.UserID, Installation: r.id}, Who: r.Who, Lease: lease, Tags: r.Tags}
+}

@@ -1,0 +1,102 @@
+package keeper
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+)
+
+// stateVersion changes when an older program could misread the file.
+const stateVersion = 1
+
+// State is what one round leaves for the next. It is a cache: lose it, and the next round repairs
+// everything from the tags.
+type State struct {
+	Version      int    `json:"version"`
+	Installation string `json:"installation,omitempty"` // only when it is not the derived one
+
+	Families  map[string]FamilyMemory `json:"families"`  // by family and Target.key
+	Places    map[string]Remembered   `json:"places"`    // by Target.key
+	Temporary []Target                `json:"temporary"` // targets of connect sessions
+	Journal   []sgsync.Write          `json:"journal"`
+	Bare      map[string]time.Time    `json:"bare"`     // by rule id, AWS's clock
+	Rules     map[string]RuleMemory   `json:"rules"`    // rules with a lease of ours, by id
+	Swept     map[string]time.Time    `json:"swept"`    // by profile and region: when rules were last looked for by tag
+	Failures  int                     `json:"failures"` // rounds that failed in a row
+
+	Status Status `json:"status"`
+}
+
+// FamilyMemory is what is known of one family towards one target over time, by the wall clock.
+type FamilyMemory struct {
+	Address   netip.Addr `json:"address"`   // the last confirmed
+	Confirmed time.Time  `json:"confirmed"` // when
+	Absent    time.Time  `json:"absent"`    // since when the family is gone; zero = it is not
+	State     string     `json:"state"`     // the last verdict
+
+	Before    netip.Addr `json:"before"`  // the address before this one
+	Changed   time.Time  `json:"changed"` // when it became this one
+	Held      netip.Addr `json:"held"`    // an address that is held too, because it flips
+	HeldUntil time.Time  `json:"held_until"`
+}
+
+// RuleMemory is where this state last put a rule of ours. A rule that was moved elsewhere in our name tells
+// that another computer uses our installation id: a cloned disk.
+type RuleMemory struct {
+	Group string         `json:"group"`
+	CIDRs []netip.Prefix `json:"cidrs"` // the latest first; a stale read may show an earlier one
+}
+
+// Remembered is a target with the place it was last seen at.
+type Remembered struct {
+	Target Target    `json:"target"`
+	Place  Place     `json:"place"`
+	Seen   time.Time `json:"seen"`
+}
+
+// Status is what `status` shows.
+type Status struct {
+	Report    Report     `json:"report"`
+	LastRound time.Time  `json:"last_round"`
+	NextRound time.Time  `json:"next_round"`
+	Identity  []Identity `json:"identity"`
+	LastError string     `json:"last_error,omitempty"`
+	Changed   time.Time  `json:"changed"` // the last round that wrote
+}
+
+func newState() *State {
+	return &State{Version: stateVersion, Families: map[string]FamilyMemory{}, Places: map[string]Remembered{},
+		Bare: map[string]time.Time{}, Rules: map[string]RuleMemory{}, Swept: map[string]time.Time{}}
+}
+
+// fill makes the maps of a state that came from a file.
+func (s *State) fill() {
+	fresh := newState()
+	if s.Families == nil {
+		s.Families = fresh.Families
+	}
+	for _, rem := range s.Places { // an older program may have made the keys in another way
+		fresh.Places[rem.Target.key()] = rem
+	}
+	s.Places = fresh.Places
+	if s.Bare == nil {
+		s.Bare = fresh.Bare
+	}
+	if s.Rules == nil {
+		s.Rules = fresh.Rules
+	}
+	if s.Swept == nil {
+		s.Swept = fresh.Swept
+	}
+	s.Failures = min(max(s.Failures, 0), len(backoff))
+}
+
+// untilDue is the time until the next round is due. A due time that is further ahead than any that a round
+// sets was set before the clock was put back: it must not stop the rounds.
+func (s *State) untilDue(now time.Time) time.Duration {
+	if d := s.Status.NextRound.Sub(now); d > 0 && d <= MaxNext {
+		return d
+	}
+	return 0
+}

@@ -1,0 +1,162 @@
+package keeper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// Store is the state folder of an installation.
+type Store struct {
+	dir     string
+	derived string // installation id, "" where the machine has none
+}
+
+// maxStateFile bounds what is read back: a state of a thousand rules has some hundred kilobytes.
+const maxStateFile = 16 << 20
+
+// lockRetry is how often a held lock is tried again; a round takes about a second.
+const lockRetry = 50 * time.Millisecond
+
+// probeTime is how long a starting daemon waits for the lock: [Store.Running] of another process may hold it
+// for an instant.
+const probeTime = 500 * time.Millisecond
+
+// OpenStore opens the folder, makes it where it is missing, and refuses one that others can write: whoever
+// writes the state decides which rules are moved.
+// usual is the folder that the user has when nothing is set: see [Installation].
+func OpenStore(dir, usual string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	if err := private(dir); err != nil {
+		return nil, err
+	}
+	return &Store{dir, Installation(dir, usual)}, nil
+}
+
+// Dir is the folder's path.
+func (s *Store) Dir() string { return s.dir }
+
+// Path is the path of a file in the folder.
+func (s *Store) Path(name string) string { return filepath.Join(s.dir, name) }
+
+// Lock serialises the rounds of one installation: look, plan and apply belong together.
+func (s *Store) Lock(ctx context.Context) (unlock func(), err error) {
+	l := flock.New(s.Path("round.lock"), flock.SetPermissions(0o600))
+	if ok, err := l.TryLockContext(ctx, lockRetry); err != nil || !ok {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("another emr-accessd of this user is in the middle of a round: %w", ctx.Err())
+		}
+		return nil, fmt.Errorf("lock file: %w", err)
+	}
+	s.tidy()
+	return func() { _ = l.Unlock() }, nil
+}
+
+// tidy removes what a process that was killed while it saved has left behind. The caller holds the lock.
+func (s *Store) tidy() {
+	left, _ := filepath.Glob(s.Path(".state-*"))
+	for _, name := range left {
+		_ = os.Remove(name)
+	}
+}
+
+// ErrRunning is returned when the daemon of this installation runs already.
+var ErrRunning = errors.New("emr-accessd is running already for this user")
+
+// Daemon takes the lock that the daemon holds as long as it lives.
+func (s *Store) Daemon() (release func(), err error) {
+	l := flock.New(s.Path("run.lock"), flock.SetPermissions(0o600))
+	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+	defer cancel()
+	ok, err := l.TryLockContext(ctx, lockRetry)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return nil, fmt.Errorf("lock file: %w", err)
+	}
+	if !ok {
+		return nil, ErrRunning
+	}
+	return func() { _ = l.Unlock() }, nil
+}
+
+// Running reports whether a daemon of this installation runs.
+func (s *Store) Running() bool {
+	l := flock.New(s.Path("run.lock"), flock.SetPermissions(0o600))
+	ok, err := l.TryRLock() // shared: two probes do not take each other for a daemon
+	if ok {
+		_ = l.Unlock()
+	}
+	return err == nil && !ok
+}
+
+// Load reads the state. A missing, damaged or foreign file is an empty state, with the reason as a warning:
+// it only costs a round.
+func (s *Store) Load() (*State, string) {
+	data, err := readFile(s.Path("state.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return newState(), ""
+	}
+	var st State
+	if err == nil {
+		err = json.Unmarshal(data, &st)
+	}
+	if err == nil && st.Version != stateVersion {
+		err = fmt.Errorf("it has version %d, not %d", st.Version, stateVersion)
+	}
+	if err != nil {
+		return newState(), fmt.Sprintf("the state file could not be read and is made anew: %v", err)
+	}
+	st.fill()
+	return &st, ""
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := privateFile(info); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxStateFile+1))
+	if err == nil && len(data) > maxStateFile {
+		err = errors.New("it is too large")
+	}
+	return data, err
+}
+
+// Save replaces the state atomically: a process may be killed and a laptop lose power at any instant.
+func (s *Store) Save(st *State) error {
+	data, err := json.MarshalIndent(st, "", " ")
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	f, err := os.CreateTemp(s.dir, ".state-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	defer os.Remove(f.Name()) // fails once it is renamed, and that is meant
+	_, err = f.Write(append(data, '\n'))
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), s.Path("state.json"))
+	}
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	return nil
+}

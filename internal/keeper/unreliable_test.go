@@ -1,0 +1,82 @@
+package keeper_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+)
+
+// Reads that lag behind do not add a rule twice, nor undo a move.
+func TestStaleReads(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.lag = 8 * time.Second
+		l.good(keeper.Request{})
+		l.good(keeper.Request{})
+		l.v4(at(office))
+		for range 12 {
+			l.good(keeper.Request{})
+			time.Sleep(time.Second)
+		}
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
+		l.want("writes", slices.Compact(writes(l.took())), "authorize sg-1 192.0.2.1/32 22", "modify sgr-1-1 192.0.2.2/32")
+	})
+}
+
+// A lost answer may turn our own success into a duplicate.
+func TestLostAnswers(t *testing.T) {
+	for _, lag := range []time.Duration{0, 2 * time.Second, 5 * time.Second} {
+		t.Run(lag.String(), func(t *testing.T) {
+			inLab(t, func(l *lab) {
+				lost := 0
+				l.world.lag = lag
+				l.world.lose = func(call string) error {
+					if len(writes([]string{call})) > 0 && lost < 3 {
+						lost++
+						return errLost
+					}
+					return nil
+				}
+				l.good(keeper.Request{})
+				l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+				time.Sleep(time.Minute)
+				l.v4(at(office))
+				lost = 0
+				l.good(keeper.Request{})
+				time.Sleep(time.Minute)
+				l.good(keeper.Request{})
+				if r := l.rules(); len(r) != 1 || !strings.Contains(r[0], office+"/32:22 mine") {
+					t.Errorf("rules: %q", r)
+				}
+			})
+		})
+	}
+}
+
+// A tag that somebody wrote must not keep the state from being saved, or the answer from being printed.
+func TestHostileTags(t *testing.T) {
+	for name, test := range map[string]struct{ value, then string }{
+		"year 10000": {"9999-12-31T23:59:59-12:00 9999-12-31T23:59:59-12:00 x", ""},
+		"year -1":    {"0000-01-01T00:00:00+12:00 0000-01-01T00:00:00+12:00 x", "revoke sgr-1-1"}, // ended
+		"controls":   {"\x1b[2J", ""},
+		"nothing":    {"", ""},
+		"long":       {strings.Repeat("9", 256), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, func(l *lab) {
+				h := sgsync.Holder{UserID: "AIDAMALLORY", Installation: "m"}
+				l.world.put("sg-1", "192.0.2.66/32", sgsync.OwnerTag, "x", h.Key(), test.value)
+				l.world.put("sg-1", home+"/32", sgsync.OwnerTag, "x", h.Key(), test.value, l.key(), test.value)
+				asJSON(t, l.good(keeper.Request{}))
+				w := writes(l.took())
+				if !slices.Contains(w, "tag sgr-1-2") || slices.Contains(w, "revoke sgr-1-1") != (test.then != "") {
+					t.Errorf("writes: %q", w)
+				}
+				l.state()
+			})
+		})
+	}
+}
