@@ -1,0 +1,7 @@
+package sshsession
+
+// The names of the process's own console.
+const (
+	ttyIn  = "CONIN$"
+	ttyOut = "CONOUT$"
+)
