@@ -1,14 +1,9 @@
 package keeper_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
-	"slices"
-	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
@@ -105,7 +100,7 @@ func TestDaemonKeepsToTheState(t *testing.T) {
 	})
 }
 
-// An address that is not confirmed is asked for again, and followed when it is.
+// An address that is not confirmed is asked for again by the regular checks, and followed when it is.
 func TestDaemonUnsureAddress(t *testing.T) {
 	inLab(t, func(l *lab) {
 		d := l.run()
@@ -114,7 +109,7 @@ func TestDaemonUnsureAddress(t *testing.T) {
 		d.hint(ipwatch.HintLink)
 		d.sleep(5 * time.Second)
 		l.v4(at(office))
-		d.sleep(keeper.UnsureRecheck)
+		d.ticks(time.Minute)
 		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
 		d.stop()
 	})
@@ -134,88 +129,13 @@ func TestDaemonWithoutHints(t *testing.T) {
 	})
 }
 
-// The loop ends at once, whatever it is at.
-func TestDaemonStops(t *testing.T) {
-	for name, busy := range map[string]func(*daemon){
-		"idle": func(d *daemon) { d.sleep(time.Minute) },
-		"settling": func(d *daemon) {
-			d.hint(ipwatch.HintLink)
-			d.sleep(100 * time.Millisecond)
-		},
-		"hanging call": func(d *daemon) {
-			d.world.fail = func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }
-			d.sleep(20 * time.Minute)
-		},
-		"hanging write": func(d *daemon) {
-			d.world.fail = func(ctx context.Context, call string) error {
-				if strings.HasPrefix(call, "modify") {
-					<-ctx.Done()
-				}
-				return ctx.Err()
-			}
-			d.v4(at(office))
-			d.hint(ipwatch.HintTimer)
-			d.sleep(time.Second)
-		},
-		"asking for the address": func(d *daemon) {
-			d.net.slow[ipwatch.V4] = time.Hour
-			d.hint(ipwatch.HintTimer)
-			d.sleep(time.Second)
-		},
-		"between passes": func(d *daemon) {
-			d.world.fail = failing("modify", errThrottled)
-			d.v4(at(office))
-			d.hint(ipwatch.HintTimer)
-			d.sleep(1500 * time.Millisecond)
-		},
-		"backing off": func(d *daemon) {
-			d.world.fail = failing("open", errBroken)
-			d.sleep(20 * time.Minute)
-		},
-		"waiting for a command": func(d *daemon) {
-			unlock, err := d.Store.Lock(context.Background())
-			if err != nil {
-				d.Fatal(err)
-			}
-			d.Cleanup(unlock)
-			d.hint(ipwatch.HintTimer)
-			d.sleep(time.Minute)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inLab(t, func(l *lab) {
-				d := l.run()
-				d.sleep(time.Minute)
-				busy(d)
-				d.stop()
-				if release, err := l.Store.Daemon(); err != nil {
-					t.Error(err)
-				} else {
-					release()
-				}
-			})
-		})
-	}
-}
-
-func TestSecondDaemon(t *testing.T) {
-	inLab(t, func(l *lab) {
-		d := l.run()
-		second := *l.Keeper
-		if err := second.Run(context.Background(), nil); !errors.Is(err, keeper.ErrRunning) {
-			t.Errorf("a second daemon: %v", err)
-		}
-		d.stop()
-	})
-}
-
 // A clock that was put back does not stop the rounds; a laptop that slept catches up.
 func TestDaemonClocks(t *testing.T) {
 	for _, back := range []time.Duration{2 * time.Minute, time.Hour, 400 * 24 * time.Hour} {
 		inLab(t, func(l *lab) {
 			d := l.run()
 			d.sleep(5 * time.Minute)
-			l.slept = -back
+			l.ahead.Store(int64(-back))
 			l.world.edit("sgr-1-1", func(*sgsync.Rule) bool { return false })
 			d.sleep(2 * keeper.MaxNext)
 			l.want("rules", l.rules(), "sgr-1-2 192.0.2.1/32:22 mine")
@@ -226,7 +146,7 @@ func TestDaemonClocks(t *testing.T) {
 		d := l.run()
 		d.sleep(5 * time.Minute)
 		n := len(d.rounds())
-		l.slept, l.world.skew = 13*time.Hour, 13*time.Hour
+		l.suspend(13 * time.Hour)
 		d.hint(ipwatch.HintWake)
 		d.sleep(time.Second)
 		r := d.rounds()
@@ -247,8 +167,8 @@ func TestSleepBetweenReadAndWrite(t *testing.T) {
 		l.v4(at(office))
 		l.took()
 		l.world.lose = func(call string) error {
-			if call == "rules sg-1" && l.slept == 0 {
-				l.slept, l.world.skew = time.Hour, time.Hour
+			if call == "rules sg-1" && l.ahead.Load() == 0 {
+				l.suspend(10 * time.Second)
 			}
 			return nil
 		}
@@ -257,66 +177,42 @@ func TestSleepBetweenReadAndWrite(t *testing.T) {
 	})
 }
 
-// What goes wrong is told once, not every half minute.
-func TestDaemonLogs(t *testing.T) {
-	var out bytes.Buffer
-	lines := func(what string) int {
-		n := strings.Count(out.String(), what)
-		out.Reset()
-		return n
-	}
+// After a longer sleep the laptop may be elsewhere: nothing is written on the old look at the address.
+func TestSleepBetweenAddressAndWrite(t *testing.T) {
 	inLab(t, func(l *lab) {
-		l.Log = slog.New(slog.NewTextHandler(&out, nil))
-		l.Targets = nil
-		d := l.run()
-		d.ticks(time.Hour)
-		if n := lines("level=ERROR"); n != 1 {
-			t.Errorf("no target at all was told %d times in an hour", n)
-		}
-		d.stop()
-	})
-	inLab(t, func(l *lab) {
-		l.Log = slog.New(slog.NewTextHandler(&out, nil))
-		if err := l.Store.Save(&keeper.State{Version: 99}); err != nil { // a warning of the first round
-			t.Fatal(err)
-		}
-		d := l.run()
-		d.ticks(10 * time.Minute)
-		if n := lines("state file"); n != 1 {
-			t.Errorf("a warning was told %d times in ten minutes", n)
-		}
+		l.good(keeper.Request{})
 		l.v4(at(office))
-		d.ticks(time.Minute)
-		if s := out.String(); strings.Count(s, "rule changed") != 1 || !strings.Contains(s, "192.0.2.2/32") || !strings.Contains(s, "do=move") {
-			t.Errorf("log of a move:\n%s", s)
-		}
-		out.Reset()
-		l.world.fail = failing("rules", errBroken)
-		d.ticks(30 * time.Minute)
-		if n := lines("target failed"); n == 0 || n > 12 {
-			t.Errorf("a failure was told %d times", n)
-		}
-		d.stop()
-	})
-}
-
-// Rounds of a command and of the daemon exclude each other.
-func TestCommandBesideDaemon(t *testing.T) {
-	inLab(t, func(l *lab) {
-		l.world.fail = func(ctx context.Context, call string) error {
-			if strings.HasPrefix(call, "authorize") {
-				time.Sleep(3 * time.Second)
+		l.world.lose = func(call string) error {
+			if call == "rules sg-1" && l.ahead.Load() == 0 {
+				l.suspend(time.Hour)
+				l.v4(at(home))
 			}
 			return nil
 		}
-		d := l.run()
-		command := *l.Keeper
-		if _, err := command.Round(context.Background(), keeper.Request{}); err != nil {
-			t.Fatal(err)
+		rep, err := l.Round(context.Background(), keeper.Request{})
+		if err != nil || !errors.Is(rep.Failed(), sgsync.ErrAddressOld) {
+			t.Errorf("%v, %v", err, rep.Failed())
 		}
-		synctest.Wait()
-		if w := writes(slices.Clone(l.took())); len(w) != 1 {
-			t.Errorf("writes: %q", w)
+		l.world.lose = nil
+		l.took()
+		l.good(keeper.Request{})
+		l.want("calls", l.took(), "open |", "resolve j-1", "rules sg-1")
+	})
+}
+
+// A terminated cluster stays so: it is looked at as rarely as one that is well.
+func TestDaemonClusterEnded(t *testing.T) {
+	inLab(t, func(l *lab) {
+		p := l.world.places["j-1"]
+		p.Ended = true
+		l.world.places["j-1"] = p
+		d := l.run()
+		d.ticks(30 * time.Minute)
+		if n := len(d.rounds()); n > 4 {
+			t.Errorf("%d rounds in half an hour", n)
+		}
+		if st := l.state(); st.Status.LastError == "" {
+			t.Error("the status does not tell")
 		}
 		d.stop()
 	})

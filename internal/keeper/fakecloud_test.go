@@ -110,6 +110,13 @@ func (w *world) edit(id string, change func(*sgsync.Rule) bool) {
 	w.record()
 }
 
+// failWith makes calls fail from now on, also beside a loop that runs.
+func (w *world) failWith(f func(context.Context, string) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fail = f
+}
+
 func (w *world) taken(group string, n sgsync.NewRule, but string) bool {
 	for id, r := range w.rules {
 		if id != but && r.Group == group && r.Protocol == "tcp" && r.FromPort == n.Port && r.ToPort == n.Port && r.CIDR == n.CIDR {

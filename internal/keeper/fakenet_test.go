@@ -41,6 +41,13 @@ func (n *network) be(f ipwatch.Family, s sight) {
 	n.seen[f] = s
 }
 
+// delay makes the answers of a family slow.
+func (n *network) delay(f ipwatch.Family, d time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.slow[f] = d
+}
+
 func (n *network) Observe(ctx context.Context, f ipwatch.Family) ipwatch.Observation {
 	n.mu.Lock()
 	s, slow := n.seen[f], n.slow[f]

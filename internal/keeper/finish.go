@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -36,7 +37,9 @@ func (r *round) finish(ctx context.Context) error {
 	}
 	st.Status.LastRound = r.now
 	shown := r.kept()
-	if whole {
+	if whole && r.req.Release && failed == nil {
+		st.Status.Report = Report{} // nothing is held any more
+	} else if whole {
 		st.Status.Report = shown
 	} else {
 		st.Status.Report.merge(shown)
@@ -71,7 +74,7 @@ func (r *round) settleDeparted() {
 // groups ask for; those that succeeded are looked at in their time all the same.
 func (r *round) schedule(failed error) {
 	st, end, partial := r.st, r.wall(), r.req.Targets != nil
-	if failed != nil {
+	if failed != nil && !r.onlyEnded() {
 		r.next = time.Time{}
 	}
 	for _, w := range r.work {
@@ -80,6 +83,9 @@ func (r *round) schedule(failed error) {
 		}
 	}
 	switch {
+	case failed != nil && r.onlyEnded():
+		// Trying again sooner brings no terminated cluster back.
+		st.Failures, st.Status.LastError = 0, failed.Error()
 	case failed != nil:
 		if !partial {
 			st.Failures = min(st.Failures+1, len(backoff))
@@ -98,6 +104,11 @@ func (r *round) schedule(failed error) {
 		r.soon(was) // what is due for the other targets stays due
 	}
 	st.Status.NextRound = r.next
+}
+
+// onlyEnded reports whether nothing but terminated clusters made the round fail.
+func (r *round) onlyEnded() bool {
+	return !slices.ContainsFunc(r.rep.Targets, func(t TargetReport) bool { return t.Err != nil && !errors.Is(t.Err, ErrEnded) })
 }
 
 // kept is the report as the status shows it: with the rules of targets that could not be looked at, as they
@@ -171,6 +182,9 @@ func (r *round) addressChanged(ctx context.Context) bool {
 		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
 			v := r.verdict(ctx, t, r.st.Places[t.key()].Place, f)
 			mem, known := r.st.Families[memoryKey(t, f)]
+			if f == ipwatch.V6 && mem.State == string(ipwatch.Confirmed) && v.State != ipwatch.Confirmed && v.State != ipwatch.Absent {
+				continue // an IPv6 answer that only came too late would change nothing
+			}
 			if !known || mem.State != string(v.State) || v.State == ipwatch.Confirmed && mem.Address != v.Addr {
 				r.log().Debug("the address may have changed", slog.String("target", t.Label), slog.String("family", f.String()), slog.String("state", string(v.State)))
 				return true

@@ -10,7 +10,7 @@ import (
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
-// ErrNotVisible: EC2 keeps contradicting its own reads.
+// ErrNotVisible says that EC2 keeps contradicting its own reads.
 var ErrNotVisible = errors.New("the rules kept changing, or EC2 does not show yet what it did; the next round looks again")
 
 // group brings one group to what is wanted: read, plan, apply, and again while what was read turned out to
@@ -86,7 +86,7 @@ func (r *round) pass(ctx context.Context, w *groupWork, raw sgsync.View) (again 
 	if len(plan.Writes()) > 0 {
 		r.say(fmt.Sprintf("changing the rules of %s", w.id))
 	}
-	res := sgsync.Applier{API: w.cloud, Wall: r.wall, Before: func(c sgsync.Change) error { return r.before(w.id, c) }}.Apply(ctx, have, plan)
+	res := sgsync.Applier{API: w.cloud, Wall: r.wall, Asked: r.asked, Before: func(c sgsync.Change) error { return r.before(w.id, c) }}.Apply(ctx, have, plan)
 	r.after(w, have.View, res)
 	sure := slices.DeleteFunc(slices.Clone(res.Journal), func(j sgsync.Write) bool { return j.Maybe })
 	w.rep.Rules = reportRules(sgsync.Overlay(have.View, sure), w.want, me, raw.AWS)
@@ -100,7 +100,8 @@ func (r *round) pass(ctx context.Context, w *groupWork, raw sgsync.View) (again 
 	joined := slices.ContainsFunc(res.Outcomes, func(o sgsync.Outcome) bool { return o.Do == sgsync.Join && o.Done })
 	if res.Err != nil {
 		w.fail(res.Err)
-		return ctx.Err() == nil && r.Transient != nil && r.Transient(res.Err), res.Outcomes
+		transient := r.Transient != nil && r.Transient(res.Err)
+		return ctx.Err() == nil && (res.Replan || transient), res.Outcomes
 	}
 	return res.Replan || joined, res.Outcomes
 }

@@ -13,8 +13,9 @@ const (
 	SettleCeiling = 2 * time.Second
 	// PatienceV6 is how long IPv6 may be slower than IPv4: some routers drop what they do not route.
 	PatienceV6 = time.Second
-	// UnsureRecheck is how soon an address that is not confirmed is asked for again, when no event says more.
-	UnsureRecheck = time.Minute
+	// AskAgain is how old the look at the own address may be when the rest of the round begins: signing in
+	// can take a minute, and the address must be fresh when a rule is written.
+	AskAgain = 10 * time.Second
 	// SaveConfirmed is how often a mere confirmation of the same address is written to disk.
 	SaveConfirmed = 5 * time.Minute
 	// SweepEvery is how often rules of ours are looked for by tag: those of a group that no target leads to

@@ -41,17 +41,22 @@ func (r *round) judge(t Target, f ipwatch.Family, v ipwatch.Verdict) {
 		}
 	default:
 		mem.Absent = time.Time{}
-		r.soon(r.now.Add(UnsureRecheck))
 		// Another target may know the address by another way (see mergeFamily): even then, what this one was
 		// reached from is not given up.
-		if mem.Address.IsValid() && r.now.Sub(mem.Confirmed) < sgsync.KeepUnknown {
-			out.Held = []netip.Prefix{r.prefix(mem.Address)}
-		}
+		out.Held = r.lastAddress(mem)
 	}
 	r.families[familyKey{t.key(), f}] = out
 	if !r.req.DryRun {
 		r.st.Families[key] = mem
 	}
+}
+
+// lastAddress is the address that was confirmed last, while its lease may still be renewed.
+func (r *round) lastAddress(mem FamilyMemory) []netip.Prefix {
+	if !mem.Address.IsValid() || r.now.Sub(mem.Confirmed) >= sgsync.KeepUnknown {
+		return nil
+	}
+	return []netip.Prefix{r.prefix(mem.Address)}
 }
 
 // confirm remembers an address. One that comes back within a minute flips: then the other one is held too.

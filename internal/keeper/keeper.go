@@ -56,9 +56,11 @@ type Place struct {
 	Name     string   `json:"name,omitempty"`
 	State    string   `json:"state,omitempty"`
 	KeyName  string   `json:"key_name,omitempty"`
-	Ended    bool     `json:"ended,omitempty"` // the cluster is terminated: its rules are given back
+	Ended    bool     `json:"ended,omitempty"`    // the cluster is terminated: its rules are given back
+	Clusters []string `json:"clusters,omitempty"` // those that a pattern matches
 	Groups   []string `json:"groups"`
 	Nodes    []Node   `json:"nodes,omitempty"`
+	Unclear6 bool     `json:"unclear6,omitempty"` // EC2 does not tell whether the nodes have IPv6 addresses
 	Warnings []string `json:"warnings,omitempty"`
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +34,7 @@ type lab struct {
 	*keeper.Keeper
 	world *world
 	net   *network
-	slept time.Duration // by which the wall clock is ahead of monotonic time (negative: it was set back)
+	ahead atomic.Int64 // by which the wall clock is ahead of monotonic time; negative: it was set back
 }
 
 // inLab runs f in a bubble: time passes only while everybody waits.
@@ -73,7 +74,15 @@ func (l *lab) laptop(dir string) *keeper.Keeper {
 		Prefix6: 128, Transient: func(err error) bool { return errors.Is(err, errThrottled) || errors.Is(err, errLost) }, Wall: l.wall}
 }
 
-func (l *lab) wall() time.Time { return time.Now().Add(l.slept) }
+func (l *lab) wall() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) }
+
+// suspend is a sleep of the laptop: monotonic time stands still, the clocks do not.
+func (l *lab) suspend(d time.Duration) {
+	l.ahead.Add(int64(d))
+	l.world.mu.Lock()
+	defer l.world.mu.Unlock()
+	l.world.skew += d
+}
 
 func target(cluster string) keeper.Target {
 	return keeper.Target{Label: cluster, Cluster: cluster, Nodes: []string{"primary"}, Group: "managed", Port: 22}

@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -170,5 +171,35 @@ func TestSweepOnceADay(t *testing.T) {
 		l.world.edit(id, ruleOn(2222))
 		l.good(keeper.Request{})
 		l.want("a forgotten port", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+	})
+}
+
+// The daily look by tag leaves the rule of a target alone that could not be looked up in this round.
+func TestSweepSparesTargetsThatFail(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.11", "")
+		l.Targets = append(l.Targets, target("j-2"))
+		l.good(keeper.Request{})
+		for range 2 {
+			time.Sleep(25 * time.Hour / 2)
+			l.good(keeper.Request{})
+		}
+		time.Sleep(25 * time.Hour / 2)
+		l.world.fail = failing("resolve j-2", errThrottled)
+		l.round(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine", "sgr-2-1 192.0.2.1/32:22 mine")
+	})
+}
+
+// A round for a target behind a VPN does not give up the public address in the same group.
+func TestPartialRoundOfLocalTarget(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.cluster("j-2", "sg-1", "", "")
+		l.Targets = append(l.Targets, as(target("j-2"), func(t *keeper.Target) { t.Local = true }))
+		l.net.local = netip.MustParseAddr("10.9.9.9")
+		l.good(keeper.Request{})
+		l.took()
+		l.good(keeper.Request{Targets: l.Targets[1:]})
+		l.want("writes", writes(l.took()))
 	})
 }

@@ -172,13 +172,12 @@ func TestLoopSettles(t *testing.T) {
 // Failures back off by a table; an event cuts the pause short, a mere tick does not.
 func TestLoopBacksOff(t *testing.T) {
 	for name, breaks := range map[string]func(*lab){
-		"no sign-in":         func(l *lab) { l.world.fail = failing("open", errBroken) },
-		"throttled":          func(l *lab) { l.world.fail = failing("rules", errThrottled) },
-		"write refused":      func(l *lab) { l.world.fail = failing("authorize", sgsync.ErrDenied) },
-		"cluster terminated": func(l *lab) { p := l.world.places["j-1"]; p.Ended = true; l.world.places["j-1"] = p },
+		"no sign-in":    func(l *lab) { l.world.failWith(failing("open", errBroken)) },
+		"throttled":     func(l *lab) { l.world.failWith(failing("rules", errThrottled)) },
+		"write refused": func(l *lab) { l.world.failWith(failing("authorize", sgsync.ErrDenied)) },
 		"no network": func(l *lab) {
 			l.v4(sight{state: ipwatch.Offline})
-			l.world.fail = failing("open", errBroken)
+			l.world.failWith(failing("open", errBroken))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -208,7 +207,7 @@ func TestLoopBacksOff(t *testing.T) {
 				if st := l.state(); st.Status.LastError == "" || st.Failures == 0 {
 					t.Errorf("status: %+v", st.Status)
 				}
-				l.world.fail = nil
+				l.world.failWith(nil)
 				l.v4(at(home))
 				l.world.cluster("j-1", "sg-1", "203.0.113.10", "")
 				d.hint(ipwatch.HintLink)

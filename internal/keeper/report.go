@@ -49,7 +49,7 @@ type GroupReport struct {
 	Changes []ChangeReport `json:"changes"`
 	Public  []string       `json:"public"`
 	Expired []string       `json:"expired,omitempty"`
-	Rules   []RuleReport   `json:"rules,omitempty"`
+	Rules   []RuleReport   `json:"rules"`
 	Error   *string        `json:"error,omitempty"`
 	Err     error          `json:"-"`
 }
@@ -125,7 +125,7 @@ func prefixText(p netip.Prefix) string {
 
 // reportRules lists the managed rules of the wanted ports.
 func reportRules(v sgsync.View, want sgsync.Want, me sgsync.Me, now time.Time) []RuleReport {
-	var out []RuleReport
+	out := []RuleReport{}
 	for _, r := range v.Rules {
 		wanted := false
 		for _, p := range want.Ports {

@@ -90,6 +90,9 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 		}
 	}
 	if !r.req.DryRun {
+		if !t.Until.IsZero() {
+			t.Account = cloud.Identity().Account // a connect session's rule is given back there and nowhere else
+		}
 		r.st.Places[t.key()] = Remembered{Target: t, Place: place, Seen: r.now}
 	}
 	return nil
@@ -101,7 +104,7 @@ func (r *round) observe(ctx context.Context, six bool) {
 	if r.observed || !slices.ContainsFunc(r.selected, func(t Target) bool { return !t.Local }) {
 		return
 	}
-	r.observed = true
+	r.observed, r.asked = true, r.wall()
 	ctx6, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -152,6 +155,8 @@ func reachable(p Place, f ipwatch.Family, local bool) bool {
 func (r *round) verdict(ctx context.Context, t Target, p Place, f ipwatch.Family) ipwatch.Verdict {
 	nodes := addrs(p, f, t.Local)
 	switch {
+	case f == ipwatch.V6 && len(nodes) == 0 && p.Unclear6:
+		return ipwatch.Verdict{Family: f, State: ipwatch.Unsure, At: r.now, Why: "It is not known whether a node has an IPv6 address."}
 	case !reachable(p, f, t.Local):
 		return ipwatch.Verdict{Family: f, State: ipwatch.Absent, At: r.now,
 			Why: fmt.Sprintf("Not needed: no node has an %s address that could be reached.", familyName(f))}

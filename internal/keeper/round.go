@@ -90,6 +90,7 @@ type round struct {
 	next     time.Time // wall clock: something is due then
 	families map[familyKey]sgsync.Family
 	observed bool
+	asked    time.Time // wall clock: when the own address was looked at
 	obs4     ipwatch.Observation
 	obs6     ipwatch.Observation
 }
@@ -136,13 +137,19 @@ func (r *round) gather() {
 			r.all = append(r.all, t)
 		}
 	}
-	r.selected = r.req.Targets
-	if r.req.Targets != nil {
-		return
-	}
 	r.selected = slices.Clone(r.all)
+	partial := r.req.Targets != nil
+	if partial {
+		r.selected = r.req.Targets
+	}
 	for key, rem := range r.st.Places {
-		if !slices.ContainsFunc(r.all, func(t Target) bool { return t.key() == key }) {
+		if slices.ContainsFunc(r.all, func(t Target) bool { return t.key() == key }) {
+			continue
+		}
+		// A round for some targets signs in nowhere else for those that have left; there may be no other
+		// round for long, so it gives back what connect sessions have left.
+		here := slices.ContainsFunc(r.selected, func(t Target) bool { return t.Profile == rem.Target.Profile && t.Region == rem.Target.Region })
+		if !partial || here && !rem.Target.Until.IsZero() && !r.req.Release {
 			r.departed = append(r.departed, rem)
 		}
 	}
@@ -155,6 +162,9 @@ func (r *round) temporary(t Target) {
 	same := func(o Target) bool { return o.key() == t.key() }
 	if r.req.DryRun || !t.Until.After(r.now) || slices.ContainsFunc(r.Targets, same) {
 		return
+	}
+	if c := r.clouds[cloudKey{t.Profile, t.Region}]; c != nil && c.cloud != nil && t.Account == "" {
+		t.Account = c.cloud.Identity().Account // later rounds may be signed in elsewhere by default
 	}
 	if i := slices.IndexFunc(r.st.Temporary, same); i < 0 {
 		r.st.Temporary = append(r.st.Temporary, t)
@@ -186,6 +196,12 @@ func (r *round) run(ctx context.Context) {
 		})
 	}
 	wg.Wait()
+	if !r.observed {
+		r.asked = r.wall() // local addresses are looked up below
+	} else if age := r.wall().Sub(r.asked); age < 0 || age > AskAgain {
+		r.observed = false // signing in took long, perhaps with a password to type
+		r.observe(ctx, six)
+	}
 	for i, t := range r.selected {
 		r.rep.Targets = append(r.rep.Targets, r.target(ctx, t, errs[i]))
 	}

@@ -72,10 +72,19 @@ func (r *round) leave(key cloudKey, cloud Cloud, id string, on ports) {
 	}
 	w := r.work[i]
 	for _, port := range slices.Sorted(maps.Keys(on)) {
-		if !slices.ContainsFunc(w.want.Ports, func(p sgsync.Port) bool { return p.Port == port }) {
+		// A target that could not be looked up in this round still wants what it had.
+		if !r.wants(id, port) && !slices.ContainsFunc(w.want.Ports, func(p sgsync.Port) bool { return p.Port == port }) {
 			w.add(Target{Port: port}, gone, gone)
 		}
 	}
+}
+
+// wants reports whether a target uses a port of a group, by the place where it is or was.
+func (r *round) wants(id string, port int) bool {
+	return slices.ContainsFunc(r.all, func(t Target) bool {
+		place, known := r.place(t)
+		return known && !place.Ended && t.Port == port && slices.Contains(place.Groups, id)
+	})
 }
 
 // accepted reports whether the credentials belong to the account that the targets of a profile and region

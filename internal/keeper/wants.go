@@ -98,7 +98,7 @@ func (r *round) groups(ctx context.Context) {
 func (r *round) newWork(key cloudKey, cloud Cloud, id string) *groupWork {
 	return &groupWork{id: id, key: key, cloud: cloud,
 		want: sgsync.Want{Group: id, Complete: true, ReportExpired: r.ReportExpired},
-		rep:  GroupReport{ID: id, Region: cloud.Identity().Region, Changes: []ChangeReport{}, Public: []string{}}}
+		rep:  GroupReport{ID: id, Region: cloud.Identity().Region, Changes: []ChangeReport{}, Public: []string{}, Rules: []RuleReport{}}}
 }
 
 // gone is the family of a target that has left: nothing is wanted any more.
@@ -159,7 +159,12 @@ func (r *round) family(t Target, place Place, f ipwatch.Family) sgsync.Family {
 	case !obs.At.IsZero():
 		r.judge(t, f, r.Watch.Conclude(obs, nodes))
 	}
-	return r.families[familyKey{t.key(), f}] // unknown, where nobody has asked
+	if known, ok := r.families[familyKey{t.key(), f}]; ok || !reachable(place, f, t.Local) {
+		return known
+	}
+	// Nobody has asked in this round: what the target was last reached from is not given up.
+	mem := r.st.Families[memoryKey(t, f)]
+	return sgsync.Family{State: sgsync.Unknown, Since: mem.Confirmed, Held: r.lastAddress(mem)}
 }
 
 // add merges one target's wants into the group's.
@@ -198,18 +203,14 @@ func mergeFamily(a, b sgsync.Family) sgsync.Family {
 	rank := func(f sgsync.Family) int {
 		return [...]int{sgsync.Unknown: 1, sgsync.Known: 2, sgsync.Absent: 0}[f.State]
 	}
+	held := union(a.Held, b.Held)
 	switch {
-	case a.State == sgsync.Known && b.State != sgsync.Absent, b.State == sgsync.Known && a.State != sgsync.Absent:
-		a.State = sgsync.Known
-		a.Self, a.Held = union(a.Self, b.Self), union(a.Held, b.Held)
-		return a
-	case rank(b) > rank(a):
-		return b
-	case rank(a) > rank(b):
-		return a
-	case b.Since.After(a.Since):
-		return b // the later confirmation, and the later absence: both keep longer
+	case a.State == sgsync.Known && b.State == sgsync.Known:
+		a.Self = union(a.Self, b.Self)
+	case rank(b) > rank(a), rank(b) == rank(a) && b.Since.After(a.Since):
+		a = b // of two alike, the later confirmation and the later absence keep longer
 	}
+	a.Held = held
 	return a
 }
 
