@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/emr-accessd/emr-accessd/internal/awsclient"
+	"github.com/emr-accessd/emr-accessd/internal/config"
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+	"github.com/emr-accessd/emr-accessd/internal/sshsession"
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, as docs/design.md promises them.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitFindings    = 3
+	exitCredentials = 4
+	exitAddress     = 5
+)
+
+// errConfig marks what only a change of the configuration mends.
+var errConfig = errors.New("configuration")
+
+// usageError is a wrong command line.
+type usageError struct {
+	err     error
+	command string
+}
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// hinted is an error that knows its exit code and what to do about it.
+type hinted struct {
+	error
+	code int
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// exitStatus ends the program with a status and no message: the message was the answer, or the remote's own.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// exit prints an error with its hints and returns the exit code.
+func (a *app) exit(cmd *cobra.Command, err error) int {
+	a.status.clear()
+	if status, ok := errors.AsType[exitStatus](err); ok {
+		return int(status)
+	}
+	if err == nil {
+		return exitDone
+	}
+	code := exitCode(err)
+	if cmd != nil && cmd.Name() == "connect" && code != exitUsage {
+		code = sshsession.ExitFailed
+	}
+	for _, line := range strings.Split(message(err), "\n") {
+		fmt.Fprintf(a.Err, "emr-accessd: error: %s\n", printable(line))
+	}
+	for _, h := range hints(err) {
+		fmt.Fprintf(a.Err, "emr-accessd: hint: %s\n", printable(h))
+	}
+	if u, ok := errors.AsType[usageError](err); ok && u.command != "" {
+		fmt.Fprintf(a.Err, "emr-accessd: hint: see `%s --help`\n", u.command)
+	}
+	return code
+}
+
+// message is an error's text without the marks that only this program reads.
+func message(err error) string {
+	return strings.TrimPrefix(err.Error(), errConfig.Error()+": ")
+}
+
+// exitCode is decided by the kind of an error, never by its text.
+func exitCode(err error) int {
+	if h, ok := errors.AsType[hinted](err); ok && h.code != 0 {
+		return h.code
+	}
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[config.Errors](err); ok || errors.Is(err, errConfig) {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[*keeper.AccountError](err); ok || errors.Is(err, keeper.ErrUnstable) || errors.Is(err, keeper.ErrNothing) || errors.Is(err, errNoAdditional) {
+		return exitUsage
+	}
+	if isCobraUsage(err) {
+		return exitUsage
+	}
+	switch kind, _ := awsclient.KindOf(err); kind {
+	case awsclient.Credentials:
+		return exitCredentials
+	case awsclient.BadRequest, awsclient.NotFound:
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// isCobraUsage recognises cobra's own complaints, which have no type.
+func isCobraUsage(err error) bool {
+	for _, p := range []string{"unknown command", "accepts ", "requires at least", "unknown flag", "unknown shorthand"} {
+		if strings.HasPrefix(err.Error(), p) {
+			return true
+		}
+	}
+	return false
+}
+
+// hints says what the user can do: one table for the whole program.
+func hints(err error) (out []string) {
+	if h, ok := errors.AsType[hinted](err); ok && h.hint != "" {
+		out = append(out, h.hint)
+	}
+	if es, ok := errors.AsType[config.Errors](err); ok {
+		for _, e := range es {
+			if e.Hint != "" {
+				out = append(out, e.Hint)
+			}
+		}
+	}
+	if e, ok := errors.AsType[*awsclient.Error](err); ok && e.Hint != "" {
+		out = append(out, e.Hint)
+	}
+	if e, ok := errors.AsType[*sshsession.MismatchError](err); ok {
+		out = append(out, e.Hint())
+	}
+	for _, h := range []struct {
+		err  error
+		hint string
+	}{
+		{keeper.ErrNothing, "name a cluster (emr-accessd sync j-…), or write a [[target]] into the configuration (docs/configuration.md)"},
+		{keeper.ErrUnstable, "set role_session_name in the profile of ~/.aws/config, for example to your user name"},
+		{keeper.ErrPrivate, `if you reach it through a VPN or Direct Connect, use --address local (address = "local" in the target); if not, AWS Systems Manager or an EC2 Instance Connect Endpoint gets you in without any rule`},
+		{keeper.ErrEnded, "name a running cluster; `aws emr list-clusters --active` shows them"},
+		{keeper.ErrRunning, "`emr-accessd status` shows what it does; `emr-accessd stop` ends the service"},
+		{sgsync.ErrQuota, "ask for more rules per security group (VPC quota L-0EA8095F), or remove rules that nobody uses"},
+		{errNoAdditional, `use --group managed, or choose the group when the next cluster is made`},
+		{sshsession.ErrUnverified, "compare the fingerprint with the one on the node (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), and connect from a terminal to accept it"},
+		{sshsession.ErrContradiction, "something on the instance writes host keys that are not its own to the console: do not connect, and have it looked at"},
+		{context.Canceled, "interrupted: what was done stays done, the next round repairs the rest"},
+	} {
+		if errors.Is(err, h.err) {
+			out = append(out, h.hint)
+		}
+	}
+	return out
+}
+
+// printable makes foreign text safe for a terminal: one line, no control or bidirectional characters.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
+			return '·'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/spf13/cobra"
+)
+
+// ipAnswer is `ip --json`; docs/json.md describes it.
+type ipAnswer struct {
+	Verdicts map[string]ipVerdict `json:"verdicts"`
+}
+
+type ipVerdict struct {
+	State    string       `json:"state"`
+	Address  string       `json:"address"`
+	Why      string       `json:"why"`
+	Warnings []string     `json:"warnings"`
+	Answers  []ipResponse `json:"answers"`
+}
+
+type ipResponse struct {
+	Source   string  `json:"source"`
+	Operator string  `json:"operator"`
+	Address  string  `json:"address"`
+	Error    *string `json:"error"`
+	TookMS   float64 `json:"took_ms"`
+}
+
+func (a *app) ipCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ip",
+		Short: "what each source says your public address is, and what is concluded",
+		Long: `Asks every source at once, over a fresh direct connection, and shows each answer. An
+address is believed when at least two operators agree, AWS among them. No AWS API
+call is made and nothing is changed. Exit code 5 when no address is confirmed.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.load(); err != nil {
+				return err
+			}
+			det, err := a.detector()
+			if err != nil {
+				return fmt.Errorf("%w: %w", errConfig, err)
+			}
+			a.status = newProgress(a.Err)
+			a.status.say("asking for the public address")
+			ans, confirmed := ipAnswer{Verdicts: map[string]ipVerdict{}}, false
+			var mu sync.Mutex
+			var wg sync.WaitGroup
+			for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+				wg.Go(func() {
+					v := det.Conclude(det.ObserveAll(cmd.Context(), f), []netip.Addr{})
+					mu.Lock()
+					defer mu.Unlock()
+					ans.Verdicts[f.String()] = answerOf(v)
+					confirmed = confirmed || v.State == ipwatch.Confirmed
+				})
+			}
+			wg.Wait()
+			a.status.clear()
+			if err := a.print(ans, func(w io.Writer) { renderIP(w, ans) }); err != nil {
+				return err
+			}
+			if !confirmed {
+				return exitStatus(exitAddress)
+			}
+			return nil
+		},
+	}
+}
+
+func answerOf(v ipwatch.Verdict) ipVerdict {
+	out := ipVerdict{State: string(v.State), Why: v.Why, Warnings: append([]string{}, v.Warnings...), Answers: []ipResponse{}}
+	if v.Addr.IsValid() {
+		out.Address = v.Addr.String()
+	}
+	for _, an := range v.Answers {
+		r := ipResponse{Source: an.Source.Name, Operator: an.Source.Operator, TookMS: float64(an.Took.Round(100*time.Microsecond)) / 1e6}
+		if an.Addr.IsValid() && an.Err == nil {
+			r.Address = an.Addr.String()
+		}
+		if an.Err != nil {
+			text := an.Err.Error()
+			r.Error = &text
+		}
+		out.Answers = append(out.Answers, r)
+	}
+	return out
+}
+
+func renderIP(w io.Writer, ans ipAnswer) {
+	for _, f := range []string{"ipv4", "ipv6"} {
+		v := ans.Verdicts[f]
+		fmt.Fprintf(w, "%s: %s", f, v.State)
+		if v.Address != "" {
+			fmt.Fprintf(w, " %s", v.Address)
+		}
+		fmt.Fprintf(w, "\n  %s\n", printable(v.Why))
+		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, r := range v.Answers {
+			said := r.Address
+			if r.Error != nil {
+				said = printable(*r.Error)
+			}
+			fmt.Fprintf(tw, "  %s\t%s\t%s\t%.0f ms\n", r.Operator, printable(r.Source), said, r.TookMS)
+		}
+		_ = tw.Flush()
+		for _, warning := range v.Warnings {
+			fmt.Fprintf(w, "  note: %s\n", printable(warning))
+		}
+	}
+}

@@ -1,0 +1,20 @@
+// Command emr-accessd keeps your own public IP authorized for SSH on an Amazon EMR cluster.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	stops := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		stops = append(stops, syscall.SIGHUP) // the terminal is closed: what a session holds is given back
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), stops...)
+	code := run(ctx, os.Args[1:], streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	stop()
+	os.Exit(code)
+}

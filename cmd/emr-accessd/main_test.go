@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/emr-accessd/emr-accessd/internal/config"
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+)
+
+// The configuration's built-in sources and ipwatch's are written down in two places that must not part.
+func TestDefaultOperators(t *testing.T) {
+	var want []string
+	for _, s := range ipwatch.DefaultSources() {
+		if !slices.Contains(want, s.Operator) {
+			want = append(want, s.Operator)
+		}
+	}
+	if got := config.Default().Address.Operators(); !slices.Equal(got, want) {
+		t.Errorf("config has %v, ipwatch %v", got, want)
+	}
+	def, pol := config.Default().Address, ipwatch.DefaultPolicy()
+	if def.Agree != pol.Agree || def.Require != pol.Require || def.EgressCheck != pol.EgressCheck {
+		t.Errorf("config %+v, ipwatch %+v", def, pol)
+	}
+}
+
+func TestNamePatterns(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"nightly-*", "nightly-etl", true}, {"nightly-*", "my-nightly-etl", false}, {"*", "a/b c\n", true},
+		{"a.c", "abc", false}, {"a[b]*", "a[b]x", true}, {"x", "x", true}, {"x", "xx", false}, {"*etl", "nightly-etl", true},
+	} {
+		if got := matches(tt.pattern, tt.name); got != tt.want {
+			t.Errorf("%q fits %q: %v", tt.name, tt.pattern, got)
+		}
+	}
+}
+
+func TestForeignTextIsHarmless(t *testing.T) {
+	if got := printable("a\x1b[2Jb\nc\u202ed\u2028e\x00\u009b"); strings.ContainsFunc(got, func(r rune) bool { return r < 32 || r == '\u202e' || r == '\u2028' || r == '\u009b' }) {
+		t.Errorf("%q", got)
+	}
+	if s := "naïve – 名前"; printable(s) != s {
+		t.Errorf("%q became %q", s, printable(s))
+	}
+}
+
+// The fields that docs/json.md promises.
+func TestJSONFields(t *testing.T) {
+	rep := keeper.Report{Targets: []keeper.TargetReport{{Verdicts: map[string]keeper.Verdict{"ipv4": {}, "ipv6": {}},
+		Groups: []keeper.GroupReport{{Changes: []keeper.ChangeReport{{}}, Public: []string{}, Rules: []keeper.RuleReport{{Leases: []keeper.LeaseReport{{}}}}}}}}}
+	for _, tt := range []struct {
+		value any
+		paths string
+	}{
+		{rep, "targets applied targets.0.target targets.0.error targets.0.verdicts.ipv4.state targets.0.verdicts.ipv4.address targets.0.verdicts.ipv6.why " +
+			"targets.0.groups.0.id targets.0.groups.0.region targets.0.groups.0.public targets.0.groups.0.changes.0.do targets.0.groups.0.changes.0.rule " +
+			"targets.0.groups.0.changes.0.cidr targets.0.groups.0.changes.0.port targets.0.groups.0.changes.0.firm " +
+			"targets.0.groups.0.rules.0.rule targets.0.groups.0.rules.0.cidr targets.0.groups.0.rules.0.leases.0.end"},
+		{statusAnswer{Identity: &keeper.Identity{}}, "targets last_round next_round identity.profile identity.account identity.userid warnings running"},
+		{ipAnswer{map[string]ipVerdict{"ipv4": {Answers: []ipResponse{{}}}}}, "verdicts.ipv4.answers.0.source verdicts.ipv4.answers.0.operator " +
+			"verdicts.ipv4.answers.0.address verdicts.ipv4.answers.0.error verdicts.ipv4.answers.0.took_ms verdicts.ipv4.state verdicts.ipv4.address verdicts.ipv4.why"},
+		{versionAnswer{}, "version go system"},
+	} {
+		text, err := json.Marshal(tt.value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path := range strings.FieldsSeq(tt.paths) {
+			var v any
+			if err := json.Unmarshal(text, &v); err != nil {
+				t.Fatal(err)
+			}
+			for part := range strings.SplitSeq(path, ".") {
+				if l, ok := v.([]any); ok && part == "0" && len(l) > 0 {
+					v = l[0]
+				} else if m, ok := v.(map[string]any); ok {
+					if v, ok = m[part]; !ok {
+						t.Errorf("%s is missing in %s", path, text)
+						break
+					}
+				} else {
+					t.Errorf("%s is missing in %s", path, text)
+					break
+				}
+			}
+		}
+	}
+}
+
+// A prompt of `connect` on a real terminal: an unknown host key is asked for with its fingerprint, and "no"
+// is an answer.
+func TestConnectAsksOnATerminal(t *testing.T) {
+	w, err := newSimWorld(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	server := startSSHD(t, w, false)
+	session := func(answer string, args ...string) (string, int) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, programPath(t), append([]string{"connect", "--port", server.port, "-i", server.key, "-l", server.login}, args...)...)
+		cmd.Env = append(w.env(), "HOME="+t.TempDir(), "PATH="+os.Getenv("PATH"), "TERM=xterm",
+			"EMR_ACCESSD_CONFIG="+w.write(t), "EMR_ACCESSD_STATE="+server.dir+"/state")
+		f, err := pty.Start(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		var out strings.Builder
+		buf := make([]byte, 4096)
+		for {
+			n, err := f.Read(buf)
+			out.Write(buf[:n])
+			if strings.Contains(out.String(), "SHA256:") && answer != "" && strings.Contains(out.String(), "?") {
+				_, _ = io.WriteString(f, answer+"\n")
+				answer = ""
+			}
+			if strings.HasSuffix(strings.TrimRight(out.String(), " "), "$") || strings.HasSuffix(strings.TrimRight(out.String(), " "), "#") {
+				_, _ = io.WriteString(f, "exit 3\n")
+			}
+			if err != nil {
+				break
+			}
+		}
+		_ = cmd.Wait()
+		return out.String(), cmd.ProcessState.ExitCode()
+	}
+	if out, code := session("no", w.cluster); code != 255 || !strings.Contains(out, "SHA256:") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	if out, code := session("yes", w.cluster, "--", "exit 7"); code != 7 || !strings.Contains(out, "SHA256:") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	if out, code := session("", w.cluster); code != 3 || strings.Contains(out, "SHA256:") { // a shell; the key is known now
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+)
+
+// past and future say what a change did, or would do.
+var past = map[string]string{"keep": "kept", "renew": "renewed", "join": "joined", "borrow": "borrowed", "move": "moved", "add": "added",
+	"leave": "left", "remove": "removed", "purge": "purged"}
+
+// renderReport prints a round for people.
+func renderReport(w io.Writer, rep keeper.Report) {
+	for _, t := range rep.Targets {
+		renderHead(w, t)
+		for _, f := range []string{"ipv4", "ipv6"} {
+			v, ok := t.Verdicts[f]
+			if !ok || f == "ipv6" && v.State == string(ipwatch.Absent) {
+				continue
+			}
+			fmt.Fprintf(w, "  %s\n", printable(v.Why))
+			for _, warning := range v.Warnings {
+				fmt.Fprintf(w, "  note: %s\n", printable(warning))
+			}
+		}
+		for _, g := range t.Groups {
+			renderGroup(w, g, rep.Applied)
+		}
+		for _, warning := range t.Warnings {
+			fmt.Fprintf(w, "  note: %s\n", printable(warning))
+		}
+	}
+	for _, warning := range rep.Warnings {
+		fmt.Fprintf(w, "note: %s\n", printable(warning))
+	}
+}
+
+func renderHead(w io.Writer, t keeper.TargetReport) {
+	head := t.Target
+	if t.Name != "" && t.Name != t.Target {
+		head += " " + t.Name
+	}
+	if t.Cluster != "" && t.Cluster != t.Target {
+		head += " " + t.Cluster
+	}
+	if t.State != "" {
+		head += " (" + strings.ToLower(t.State) + ")"
+	}
+	fmt.Fprintln(w, printable(head))
+}
+
+func renderGroup(w io.Writer, g keeper.GroupReport, applied bool) {
+	fmt.Fprintf(w, "  %s in %s\n", g.ID, g.Region)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, c := range g.Changes {
+		did := past[c.Do]
+		if !applied && c.Do != "keep" && c.Do != "borrow" {
+			did = "would " + c.Do
+		}
+		what := c.CIDR
+		if c.From != "" {
+			what = c.From + " → " + c.CIDR
+		}
+		note := ""
+		if applied && c.FirmFrom != nil && !c.Firm {
+			note = fmt.Sprintf("pending: certainly yours from %s", c.FirmFrom.Local().Format(time.TimeOnly))
+		} else if c.Do != "keep" {
+			note = c.Why
+		}
+		fmt.Fprintf(tw, "    %s\t%s\tport %d\t%s\t%s\n", did, what, c.Port, c.Rule, printable(note))
+	}
+	_ = tw.Flush()
+	for _, c := range g.Changes {
+		if c.Call != "" {
+			fmt.Fprintf(w, "    call: %s\n", printable(c.Call))
+		}
+	}
+	if len(g.Changes) == 0 && g.Err == nil {
+		fmt.Fprintln(w, "    nothing changed")
+	}
+	if len(g.Public) > 0 {
+		fmt.Fprintf(w, "    warning: open to the world: %s\n", strings.Join(g.Public, ", "))
+	}
+}
+
+// renderRevoke prints what was given back.
+func renderRevoke(w io.Writer, rep keeper.Report) {
+	n := 0
+	for _, t := range rep.Targets {
+		for _, g := range t.Groups {
+			if len(g.Changes) == 0 && g.Err == nil {
+				continue
+			}
+			n += len(g.Changes)
+			renderHead(w, t)
+			renderGroup(w, g, rep.Applied)
+		}
+	}
+	if n == 0 && rep.Failed() == nil {
+		fmt.Fprintln(w, "nothing to give back")
+	}
+	for _, warning := range rep.Warnings {
+		fmt.Fprintf(w, "note: %s\n", printable(warning))
+	}
+}
+
+// ago says how long ago a time was, as a person would.
+func ago(t, now time.Time) string {
+	d := now.Sub(t)
+	switch {
+	case t.IsZero():
+		return "never"
+	case d < -2*time.Second:
+		return "in " + span(-d)
+	case d < 2*time.Second:
+		return "just now"
+	}
+	return span(d) + " ago"
+}
+
+func span(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/config"
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/gofrs/flock"
+)
+
+// renewSession is how often a running session renews its temporary target.
+const renewSession = 20 * time.Minute
+
+// session keeps a temporary target alive while connected. The returned func ends it: the rule is given back
+// when no daemon runs and no other session to the same target is open.
+func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, temporary bool) (end func(), err error) {
+	if !temporary {
+		return func() {}, nil
+	}
+	sum := sha256.Sum256([]byte(t.Label + "|" + t.Profile + "|" + t.Region))
+	lock := flock.New(k.Store.Path("session-"+hex.EncodeToString(sum[:8])+".lock"), flock.SetPermissions(0o600))
+	// Before the first round: a session that ends gives the rule back only when no other has begun.
+	if _, err := lock.TryRLockContext(ctx, 50*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("session lock: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		quiet := *k
+		quiet.Progress, quiet.Log = nil, nil
+		tick := time.NewTicker(renewSession)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				t.Until = time.Now().Add(afterSession).Round(0)
+				_, _ = quiet.Round(ctx, keeper.Request{Targets: []keeper.Target{t}})
+			}
+		}
+	}()
+	return func() {
+		stop()
+		<-done
+		_ = lock.Unlock()
+		last, err := lock.TryLock()
+		if err != nil || !last || k.Store.Running() {
+			return
+		}
+		defer func() { _ = lock.Unlock() }()
+		if st, _ := k.Store.Load(); slices.ContainsFunc(st.Temporary, func(o keeper.Target) bool { return o.Label == t.Label && !o.Until.After(t.Until) }) {
+			a.giveBack(k, t)
+		}
+	}, nil
+}
+
+// giveBackTime bounds the end of a session: nobody waits long for a prompt that does not come back.
+const giveBackTime = 15 * time.Second
+
+func (a *app) giveBack(k *keeper.Keeper, t keeper.Target) {
+	ctx, cancel := context.WithTimeout(context.Background(), giveBackTime)
+	defer cancel()
+	rep, err := k.Round(ctx, keeper.Request{Targets: []keeper.Target{t}, Release: true})
+	a.status.clear()
+	if err == nil {
+		err = rep.Failed()
+	}
+	if err != nil {
+		fmt.Fprintf(a.Err, "emr-accessd: warning: the rule could not be given back: %s; its lease ends by itself, or run: emr-accessd revoke\n", printable(err.Error()))
+	}
+}
+
+// statePath is a file in the state folder.
+func (a *app) statePath(name string) string {
+	dir, _ := config.StateDir()
+	return filepath.Join(dir, name)
+}

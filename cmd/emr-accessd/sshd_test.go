@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/awssim"
+	"github.com/emr-accessd/emr-accessd/internal/mototest"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+const sshdPath = "/usr/sbin/sshd"
+
+// haveSSHD is the condition [sshd] of scripts: without a server they are skipped, but CI must have one.
+func haveSSHD(cond string) (bool, error) {
+	if cond != "sshd" {
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	_, err := os.Stat(sshdPath)
+	if err != nil && os.Getenv("CI") == "true" {
+		return false, fmt.Errorf("CI must have an OpenSSH server: %w", err)
+	}
+	return err == nil, nil
+}
+
+// cmdSSHD starts a real OpenSSH server as the cluster's primary node ("silent": its host keys are not on the
+// console) and sets PORT, KEY and LOGIN.
+func cmdSSHD(ts *testscript.TestScript, _ bool, args []string) {
+	s, err := newSSHD(ts.MkAbs("sshd"), worldOf(ts), len(args) == 0)
+	ts.Check(err)
+	ts.Defer(s.stop)
+	ts.Setenv("PORT", s.port)
+	ts.Setenv("KEY", s.key)
+	ts.Setenv("LOGIN", s.login)
+}
+
+// startSSHD is the same for tests in Go.
+func startSSHD(t *testing.T, w *simWorld, printed bool) *sshServer {
+	t.Helper()
+	if _, err := os.Stat(sshdPath); err != nil {
+		mototest.Need(t, "an OpenSSH server", err)
+	}
+	s, err := newSSHD(filepath.Join(t.TempDir(), "sshd"), w, printed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+// sshServer is a real OpenSSH server on a loopback port, with fresh host keys and one login key.
+type sshServer struct {
+	dir, port, key, login string
+	cmd                   *exec.Cmd
+}
+
+func (s *sshServer) stop() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+func newSSHD(dir string, w *simWorld, printed bool) (*sshServer, error) {
+	u, err := user.Current()
+	if err != nil {
+		return nil, err
+	}
+	s := &sshServer{dir: dir, key: filepath.Join(dir, "user"), login: u.Username}
+	err = os.MkdirAll(dir, 0o700)
+	if os.Geteuid() == 0 {
+		err = errors.Join(err, os.MkdirAll("/run/sshd", 0o755)) // privilege separation wants it
+	}
+	l, lerr := net.Listen("tcp", "127.0.0.1:0")
+	if err = errors.Join(err, lerr); err != nil {
+		return nil, err
+	}
+	s.port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	_ = l.Close()
+	config := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\nAuthorizedKeysFile %s.pub\n", s.port, s.key)
+	console := "[   27.5] cloud-init[1727]: Cloud-init v. 22.2.2 finished\r\n-----BEGIN SSH HOST KEY KEYS-----\r\n"
+	for _, kind := range []string{"ecdsa", "ed25519", "user"} {
+		algorithm := kind
+		if kind == "user" {
+			algorithm = "ed25519"
+		}
+		file := filepath.Join(dir, kind)
+		if out, err := exec.Command("ssh-keygen", "-q", "-N", "", "-t", algorithm, "-C", "root@ip-10-0-0-1", "-f", file).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("ssh-keygen: %w %s", err, out)
+		}
+		pub, err := os.ReadFile(file + ".pub")
+		if err != nil {
+			return nil, err
+		}
+		if kind != "user" {
+			console += string(bytes.TrimSpace(pub)) + "\r\n"
+			config += "HostKey " + file + "\n"
+		}
+	}
+	console += "-----END SSH HOST KEY KEYS-----\r\n"
+	if !printed {
+		console = ""
+	}
+	w.sim.SetNode(w.instance, func(n *awssim.NodeSpec) { n.Console = console })
+	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
+		return nil, err
+	}
+	s.cmd = exec.Command(sshdPath, "-D", "-e", "-f", filepath.Join(dir, "config"))
+	var log strings.Builder
+	s.cmd.Stderr = &log
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if c, err := net.Dial("tcp", "127.0.0.1:"+s.port); err == nil {
+			_ = c.Close()
+			return s, nil
+		}
+	}
+	s.stop()
+	return nil, fmt.Errorf("sshd does not answer: %s", log.String())
+}

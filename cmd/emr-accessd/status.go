@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/config"
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/spf13/cobra"
+)
+
+// statusAnswer is `status --json`; docs/json.md describes it.
+type statusAnswer struct {
+	Running    bool                  `json:"running"`
+	Targets    []keeper.TargetReport `json:"targets"`
+	LastRound  *time.Time            `json:"last_round"`
+	NextRound  *time.Time            `json:"next_round"`
+	LastChange *time.Time            `json:"last_change"`
+	LastError  *string               `json:"last_error"`
+	Identity   *keeper.Identity      `json:"identity"`
+	Identities []keeper.Identity     `json:"identities"`
+	Warnings   []string              `json:"warnings"`
+	Config     string                `json:"config"`
+	StateDir   string                `json:"state_dir"`
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "your address, groups, rules and leases, the last change and the next check",
+		Long: `Shows what the last round found and did, from the local state: no AWS call is made.
+"sync" looks anew, "ip" asks for the address now.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := a.load(); err != nil {
+				return err
+			}
+			store, err := a.store()
+			if err != nil {
+				return err
+			}
+			ans := a.statusOf(store)
+			return a.print(ans, func(w io.Writer) { renderStatus(w, ans, time.Now()) })
+		},
+	}
+}
+
+func (a *app) statusOf(store *keeper.Store) statusAnswer {
+	st, warning := store.Load()
+	s := st.Status
+	ans := statusAnswer{Running: store.Running(), Targets: s.Report.Targets, LastRound: instant(s.LastRound), NextRound: instant(s.NextRound),
+		LastChange: instant(s.Changed), Identities: s.Identity, Config: a.cfg.Path, StateDir: store.Dir(), Warnings: []string{}}
+	if s.LastError != "" {
+		ans.LastError = &s.LastError
+	}
+	if ans.Targets == nil {
+		ans.Targets = []keeper.TargetReport{}
+	}
+	if len(s.Identity) > 0 {
+		ans.Identity = &s.Identity[0]
+	}
+	if warning != "" {
+		ans.Warnings = append(ans.Warnings, warning)
+	}
+	ans.Warnings = append(ans.Warnings, config.Warnings(a.cfg)...)
+	ans.Warnings = append(ans.Warnings, s.Report.Warnings...)
+	for _, id := range s.Identity {
+		if id.Endpoint != "" {
+			ans.Warnings = append(ans.Warnings, fmt.Sprintf("AWS calls go to %s, which is not AWS's own endpoint", id.Endpoint))
+		}
+	}
+	for _, t := range s.Report.Targets {
+		ans.Warnings = append(ans.Warnings, t.Warnings...)
+		for _, g := range t.Groups {
+			if len(g.Public) > 0 {
+				ans.Warnings = append(ans.Warnings, fmt.Sprintf("%s: open to the world: %s", g.ID, strings.Join(g.Public, ", ")))
+			}
+		}
+	}
+	slices.Sort(ans.Warnings)
+	ans.Warnings = slices.Compact(ans.Warnings)
+	return ans
+}
+
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}
+
+func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
+	if s.Running {
+		fmt.Fprintln(w, "daemon: running")
+	} else {
+		fmt.Fprintln(w, "daemon: not running (emr-accessd install sets it up, emr-accessd run runs it here)")
+	}
+	if s.LastRound == nil {
+		fmt.Fprintln(w, "no round has been made yet")
+	} else {
+		fmt.Fprintf(w, "last round %s", ago(*s.LastRound, now))
+		if s.LastChange != nil {
+			fmt.Fprintf(w, ", last change %s", ago(*s.LastChange, now))
+		}
+		if s.Running && s.NextRound != nil {
+			fmt.Fprintf(w, ", next round %s", ago(*s.NextRound, now))
+		}
+		fmt.Fprintln(w)
+	}
+	if s.Identity != nil {
+		fmt.Fprintf(w, "AWS: account %s, %s\n", printable(s.Identity.Account), printable(s.Identity.ARN))
+	}
+	for _, t := range s.Targets {
+		fmt.Fprintln(w)
+		renderHead(w, t)
+		if t.Error != nil {
+			fmt.Fprintf(w, "  failed: %s\n", printable(*t.Error))
+		}
+		for _, f := range []string{"ipv4", "ipv6"} {
+			if v, ok := t.Verdicts[f]; ok && (f == "ipv4" || v.State != string(ipwatch.Absent)) {
+				fmt.Fprintf(w, "  %s\n", printable(v.Why))
+			}
+		}
+		for _, g := range t.Groups {
+			fmt.Fprintf(w, "  %s in %s\n", g.ID, g.Region)
+			renderRules(w, g, now)
+		}
+	}
+	if len(s.Warnings) > 0 {
+		fmt.Fprintln(w)
+	}
+	for _, warning := range s.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", printable(warning))
+	}
+}
+
+func renderRules(w io.Writer, g keeper.GroupReport, now time.Time) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, r := range g.Rules {
+		for i, l := range r.Leases {
+			rule := []string{"", "", ""}
+			if i == 0 {
+				rule = []string{r.Rule, r.CIDR, fmt.Sprintf("port %d", r.Port)}
+			}
+			who := printable(l.Who)
+			if l.Mine {
+				who += " (this computer)"
+			}
+			end := "ended"
+			switch {
+			case l.Problem != "":
+				end = l.Problem
+			case l.Live && l.End != nil:
+				end = "until " + l.End.Local().Format("Mon 15:04")
+				if !l.Firm {
+					end += ", pending"
+				}
+			}
+			fmt.Fprintf(tw, "    %s\t%s\t%s\n", strings.Join(rule, "\t"), who, end)
+		}
+		if len(r.Leases) == 0 {
+			fmt.Fprintf(tw, "    %s\t%s\tport %d\tnobody\t\n", r.Rule, r.CIDR, r.Port)
+		}
+	}
+	_ = tw.Flush()
+	if len(g.Rules) == 0 {
+		fmt.Fprintln(w, "    no rule of emr-accessd")
+	}
+}

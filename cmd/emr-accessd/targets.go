@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/awsclient"
+	"github.com/emr-accessd/emr-accessd/internal/config"
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+)
+
+var (
+	clusterID = regexp.MustCompile(`^(?i)j-[0-9A-Z]{8,20}$`)
+	groupID   = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
+)
+
+// targets are those of the configuration, with the flags over them.
+func (a *app) targets() ([]keeper.Target, error) {
+	var out []keeper.Target
+	for _, t := range a.cfg.Targets {
+		if err := a.flags.target(&t); err != nil {
+			return nil, err
+		}
+		if err := a.checkTarget(t); err != nil {
+			return nil, err
+		}
+		out = append(out, keeperTarget(t, a.cfg.Rules.Lease))
+	}
+	return out, nil
+}
+
+// checkTarget lets the configuration's own checks look at what flags made of a target.
+func (a *app) checkTarget(t config.Target) error {
+	c := a.cfg
+	c.Targets = []config.Target{t}
+	return c.Check()
+}
+
+func keeperTarget(t config.Target, lease time.Duration) keeper.Target {
+	return keeper.Target{Label: targetLabel(t), Cluster: t.Cluster, NamePattern: t.Name, ClusterTags: t.Tags, SecurityGroup: t.SecurityGroup,
+		Profile: t.Profile, Region: t.Region, Account: t.Account, Nodes: t.Nodes, Group: t.Group, Port: t.Port, Trusted: t.Trusted,
+		Local: t.Address == config.AddressLocal, Lease: lease}
+}
+
+func targetLabel(t config.Target) string {
+	switch {
+	case t.Cluster != "":
+		return t.Cluster
+	case t.SecurityGroup != "":
+		return t.SecurityGroup
+	case t.Name != "":
+		return t.Name
+	}
+	return fmt.Sprintf("tags %v", t.Tags)
+}
+
+// choose turns the arguments of a command into targets. What is not in the configuration becomes a
+// temporary target that ends after life; nil arguments mean everything.
+func (a *app) choose(ctx context.Context, args []string, life, lease time.Duration) ([]keeper.Target, error) {
+	if len(args) == 0 {
+		return nil, nil
+	}
+	configured, err := a.targets()
+	if err != nil {
+		return nil, err
+	}
+	var out []keeper.Target
+	for _, arg := range args {
+		known := slices.DeleteFunc(slices.Clone(configured), func(t keeper.Target) bool { return t.Label != arg })
+		if len(known) > 0 {
+			out = append(out, known...)
+			continue
+		}
+		t := config.DefaultTarget()
+		switch {
+		case clusterID.MatchString(arg):
+			t.Cluster = arg
+		case groupID.MatchString(arg):
+			t.SecurityGroup, t.Nodes, t.Group = arg, nil, ""
+		default:
+			id, err := a.byName(ctx, arg)
+			if err != nil {
+				return nil, err
+			}
+			t.Cluster = id
+		}
+		if err := a.flags.target(&t); err != nil {
+			return nil, err
+		}
+		if err := a.checkTarget(t); err != nil {
+			return nil, err
+		}
+		if t.Profile, t.Region, err = awsclient.Defaults(ctx, awsclient.Options{Profile: t.Profile, Region: t.Region}); err != nil {
+			return nil, err
+		}
+		k := keeperTarget(t, lease)
+		k.Until = time.Now().Add(life).Round(0)
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+// byName finds the one active cluster with a name. An ambiguous name is refused: opening the wrong
+// cluster's firewall is worse than asking again.
+func (a *app) byName(ctx context.Context, name string) (string, error) {
+	if len(name) > 256 {
+		return "", usageError{fmt.Errorf("%.20q… is no cluster id, group id or cluster name", name), ""}
+	}
+	c, err := awsclient.Open(ctx, awsclient.Options{Profile: a.flags.profile, Region: a.flags.region, UserAgent: "emr-accessd/" + version()})
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	list, err := c.ListClusters(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	list = slices.DeleteFunc(list, func(s awsclient.ClusterSummary) bool { return s.Name != name })
+	switch len(list) {
+	case 0:
+		return "", hinted{fmt.Errorf("no active cluster is named %q in %s", name, c.Identity().Region), exitUsage,
+			"give the cluster's id (j-…), or another --region or --profile; `aws emr list-clusters --active` shows them"}
+	case 1:
+		return list[0].ID, nil
+	}
+	ids := ""
+	for _, s := range list {
+		ids += " " + s.ID
+	}
+	return "", hinted{fmt.Errorf("%d active clusters are named %q:%s", len(list), name, ids), exitUsage, "give the id of the one you mean"}
+}
