@@ -61,7 +61,7 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 		return exitDone
 	}
 	code := exitCode(err)
-	if cmd != nil && cmd.Name() == "connect" && code != exitUsage {
+	if cmd != nil && cmd.Name() == "connect" && !commandLine(err) {
 		code = sshsession.ExitFailed
 	}
 	for _, line := range strings.Split(message(err), "\n") {
@@ -74,6 +74,14 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 		fmt.Fprintf(a.Err, "emr-accessd: hint: see `%s --help`\n", u.command)
 	}
 	return code
+}
+
+// commandLine reports whether the command line or the configuration is wrong, before anything was tried.
+// `connect` tells that by exit code 2, and all else of its own by 255: other codes are the remote command's.
+func commandLine(err error) bool {
+	_, usage := errors.AsType[usageError](err)
+	_, file := errors.AsType[config.Errors](err)
+	return usage || file || isCobraUsage(err)
 }
 
 // message is an error's text without the marks that only this program reads.

@@ -37,7 +37,14 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 			}
+			if err := w.flagsFile(dir); err != nil {
+				return err
+			}
+			for _, op := range operators {
+				env.Vars = append(env.Vars, "ECHO_"+op+"="+w.servers[op].URL+"/")
+			}
 			env.Vars = append(env.Vars, w.env()...)
+			env.Vars = append(env.Vars, "GORACE=atexit_sleep_ms=0") // else a -race build sleeps a second at its end
 			env.Vars = append(env.Vars, "HOME="+home, "USERPROFILE="+home, "EMR_ACCESSD_CONFIG="+filepath.Join(dir, "config.toml"),
 				"EMR_ACCESSD_STATE="+filepath.Join(dir, "state"), "AWS_CONFIG_FILE="+filepath.Join(home, "aws-config"),
 				"AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(home, "aws-credentials"))

@@ -171,3 +171,16 @@ func (w *simWorld) write(t *testing.T) string {
 	}
 	return path
 }
+
+// flagsFile writes the authorities of all echoes into one file, for --source-ca.
+func (w *simWorld) flagsFile(dir string) error {
+	var all []byte
+	for _, op := range operators {
+		block, err := os.ReadFile(filepath.Join(dir, op+".pem"))
+		if err != nil {
+			return err
+		}
+		all = append(all, block...)
+	}
+	return os.WriteFile(filepath.Join(dir, "all.pem"), all, 0o600)
+}

@@ -71,7 +71,7 @@ func TestCodes(t *testing.T) {
 				t.Errorf("code %q, want %q", e.Code, tt.code)
 			}
 			for _, s := range sentinels {
-				if got, want := errors.Is(fmt.Errorf("wrapped: %w", err), s), s == tt.sentinel; got != want {
+				if got, want := errors.Is(fmt.Errorf("wrapped: %w", err), s), s == tt.sentinel; got != want { //nolint:errorlint // which of the sentinels it is
 					t.Errorf("errors.Is(%v) = %v, want %v", s, got, want)
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -145,7 +146,7 @@ func TestNodeCommands(t *testing.T) {
 			}()
 			err = s.Run(tt.line)
 			status, signal := 0, ""
-			if e, ok := err.(*ssh.ExitError); ok {
+			if e, ok := errors.AsType[*ssh.ExitError](err); ok {
 				status, signal = e.ExitStatus(), e.Signal()
 				if signal != "" {
 					status = 0
@@ -234,7 +235,7 @@ func TestNodeTerminal(t *testing.T) {
 	say(`until [ "$(stty size)" = "30 90" ]; do :; done; echo "resiz""ed"`)
 	screen.await("resized")
 	say("exit 3")
-	if e, ok := s.Wait().(*ssh.ExitError); !ok || e.ExitStatus() != 3 {
+	if e, ok := errors.AsType[*ssh.ExitError](s.Wait()); !ok || e.ExitStatus() != 3 {
 		t.Errorf("the shell ended with %v, want status 3", e)
 	}
 }
@@ -277,7 +278,7 @@ func TestNodeSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	screen.await("caught")
-	if e, ok := s.Wait().(*ssh.ExitError); !ok || e.ExitStatus() != 5 {
+	if e, ok := errors.AsType[*ssh.ExitError](s.Wait()); !ok || e.ExitStatus() != 5 {
 		t.Errorf("ended with %v, want status 5", e)
 	}
 }

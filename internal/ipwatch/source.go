@@ -13,9 +13,9 @@ import (
 type Format string
 
 const (
-	// Text: the whole body is the address. The zero value means Text.
+	// Text means that the whole body is the address. The zero value means Text.
 	Text Format = "text"
-	// Trace: lines of key=value with "ip" and "h", as Cloudflare's /cdn-cgi/trace writes them.
+	// Trace means lines of key=value with "ip" and "h", as Cloudflare's /cdn-cgi/trace writes them.
 	Trace Format = "trace"
 )
 

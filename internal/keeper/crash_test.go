@@ -148,6 +148,28 @@ func (l *lab) settled(when string, req keeper.Request, want []string) {
 	}
 }
 
+// A move that was cut off, an address that is back where it was, and reads that still show the rule there: it is
+// not believed, and covered again as soon as the reads tell.
+func TestKilledMoveAndBack(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		time.Sleep(time.Minute)
+		l.world.lag = 8 * time.Second
+		l.v4(at(office))
+		l.took()
+		l.kill(keeper.Request{}, 3, true) // after the rule was moved
+		l.v4(at(home))
+		time.Sleep(time.Second)
+		l.good(keeper.Request{})
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
+			l.good(keeper.Request{Check: true})
+		}
+		if r := l.rules(); !slices.ContainsFunc(r, func(s string) bool { return strings.HasSuffix(s, home+"/32:22 mine") }) {
+			t.Errorf("rules: %q", r)
+		}
+	})
+}
+
 func withoutIDs(rules []string) (lines []string) {
 	for _, r := range rules {
 		_, line, _ := strings.Cut(r, " ")

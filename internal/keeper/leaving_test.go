@@ -117,6 +117,9 @@ func TestDeparted(t *testing.T) {
 		if rep := l.good(keeper.Request{}); len(rep.Warnings) != 1 {
 			t.Errorf("warnings: %q", rep.Warnings)
 		}
+		if st := l.state(); len(st.Places) != 2 {
+			t.Errorf("forgotten too early: %+v", st.Places)
+		}
 		time.Sleep(8 * 24 * time.Hour)
 		l.good(keeper.Request{})
 		if st := l.state(); len(st.Places) != 1 {
@@ -201,5 +204,32 @@ func TestPartialRoundOfLocalTarget(t *testing.T) {
 		l.took()
 		l.good(keeper.Request{Targets: l.Targets[1:]})
 		l.want("writes", writes(l.took()))
+	})
+}
+
+// What a session has left is given back by the next round of any command, and only in its own account.
+func TestEndedSession(t *testing.T) {
+	session := func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.good(keeper.Request{})
+		l.good(keeper.Request{Targets: []keeper.Target{as(target("j-2"), func(t *keeper.Target) { t.Until = time.Now().Add(time.Hour) })}})
+		time.Sleep(2 * time.Hour)
+	}
+	inLab(t, func(l *lab) {
+		session(l)
+		l.good(keeper.Request{Targets: l.Targets})
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+	})
+	inLab(t, func(l *lab) {
+		session(l)
+		id := l.world.users[""]
+		id.Account = "999999999999"
+		l.world.users[""] = id
+		l.took()
+		rep := l.good(keeper.Request{})
+		l.want("calls", l.took(), "open |", "resolve j-1", "rules sg-1")
+		if len(rep.Warnings) != 1 || len(l.state().Places) != 2 {
+			t.Errorf("warnings %q, places %+v", rep.Warnings, l.state().Places)
+		}
 	})
 }

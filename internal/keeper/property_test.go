@@ -2,6 +2,7 @@ package keeper_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -152,7 +153,7 @@ func (p *property) before(_ context.Context, call string) error {
 	}
 	err := faults[p.faults[0]]
 	p.faults = p.faults[1:]
-	if err == errLost {
+	if errors.Is(err, errLost) {
 		p.pending, err = err, nil
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
 // What is given back leaves the groups as they were found; what others hold stays.
@@ -71,9 +72,11 @@ func TestReleaseOfNamedTargets(t *testing.T) {
 	}
 	inLab(t, func(l *lab) {
 		setup(l, "sg-2")
+		l.world.put("sg-1", "192.0.2.50/32", sgsync.OwnerTag, "AIDAALICE", l.key(), sgsync.FormatLease(time.Now().Add(time.Hour), time.Now(), "alice@laptop"))
+		l.world.edit("sgr-1-2", ruleOn(2222)) // in the group of another, wanted by nobody
 		rep := l.good(keeper.Request{Release: true, Targets: l.Targets[1:]})
 		l.want("changes", did(rep), "j-2 sg-2 remove 192.0.2.1/32")
-		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine", "sgr-1-2 192.0.2.50/32:2222 mine")
 	})
 	inLab(t, func(l *lab) { // a temporary target in a group of its own
 		l.good(keeper.Request{})

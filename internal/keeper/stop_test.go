@@ -108,6 +108,18 @@ func TestDaemonLogs(t *testing.T) {
 		}
 		d.stop()
 	})
+	inLab(t, func(l *lab) { // a warning of each round is not one of each check
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.good(keeper.Request{Targets: []keeper.Target{target("j-2")}})
+		l.Log = slog.New(slog.NewTextHandler(&out, nil))
+		l.world.fail = failing("rules sg-2", errBroken)
+		d := l.run()
+		d.ticks(40 * time.Minute)
+		if n, rounds := lines("level=WARN"), len(d.rounds())-1; n != rounds || n > 4 {
+			t.Errorf("%d warnings in %d rounds", n, rounds)
+		}
+		d.stop()
+	})
 	inLab(t, func(l *lab) {
 		l.Log = slog.New(slog.NewTextHandler(&out, nil))
 		if err := l.Store.Save(&keeper.State{Version: 99}); err != nil { // a warning of the first round

@@ -149,7 +149,7 @@ func (s *Store) Save(st *State) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	defer os.Remove(f.Name()) // fails once it is renamed, and that is meant
+	defer func() { _ = os.Remove(f.Name()) }() // fails once it is renamed, and that is meant
 	_, err = f.Write(append(data, '\n'))
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {

@@ -93,6 +93,9 @@ func TestStrangeState(t *testing.T) {
 				}
 				l.world.fail = failing("resolve j-1", errThrottled)
 				l.round(keeper.Request{Check: true})
+				if n := l.state().Failures; n < 0 || n > 9 {
+					t.Errorf("%d failures", n)
+				}
 				l.world.fail = nil
 				l.round(keeper.Request{})
 				l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
@@ -189,6 +192,28 @@ func TestDaemonLock(t *testing.T) {
 		release()
 		if s.Running() {
 			t.Error("running after its end")
+		}
+	})
+}
+
+// A machine without an id gets a random one: made once, kept, and never by a dry run.
+func TestMachineWithoutID(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Store.WithoutMachine()
+		l.good(keeper.Request{DryRun: true})
+		if id := l.state().Installation; id != "" {
+			t.Errorf("a dry run has made the id %s", id)
+		}
+		l.good(keeper.Request{})
+		id := l.state().Installation
+		if !regexp.MustCompile(`^[0-9a-f]{16}$`).MatchString(id) {
+			t.Errorf("id %q", id)
+		}
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+		l.took()
+		l.good(keeper.Request{})
+		if l.state().Installation != id || len(writes(l.took())) > 0 {
+			t.Error("the id did not stay")
 		}
 	})
 }

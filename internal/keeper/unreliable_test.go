@@ -1,11 +1,14 @@
 package keeper_test
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
@@ -79,4 +82,89 @@ func TestHostileTags(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who may not modify adds and removes.
+func TestModifyDenied(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		l.took()
+		l.v4(at(office))
+		l.world.fail = failing("modify", sgsync.ErrDenied)
+		l.want("changes", did(l.good(keeper.Request{})), "j-1 sg-1 add 192.0.2.2/32", "j-1 sg-1 remove 192.0.2.1/32")
+		l.want("writes", writes(l.took()), "modify sgr-1-1 192.0.2.2/32", "authorize sg-1 192.0.2.2/32 22", "revoke sgr-1-1")
+		l.want("rules", l.rules(), "sgr-1-2 192.0.2.2/32:22 mine")
+	})
+}
+
+// A full group, and a right that is missing, are told; what stands stays until the new one does (I3).
+func TestAddFails(t *testing.T) {
+	for _, err := range []error{sgsync.ErrQuota, sgsync.ErrDenied, errBroken} {
+		inLab(t, func(l *lab) {
+			l.world.put("sg-1", home+"/32", bobs(100*time.Hour)...) // shared: it cannot be moved
+			l.good(keeper.Request{})
+			time.Sleep(time.Minute)
+			l.v4(at(office))
+			l.world.fail = failing("authorize", err)
+			if rep := l.round(keeper.Request{}); !errors.Is(rep.Failed(), err) || rep.Targets[0].Groups[0].Error == nil {
+				t.Errorf("failed: %v", rep.Failed())
+			}
+			l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine bob@desk")
+		})
+	}
+}
+
+// Signing in may take long: the address is asked for again before anything is planned on it.
+func TestSlowSignIn(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.fail = func(_ context.Context, call string) error {
+			if strings.HasPrefix(call, "open") {
+				time.Sleep(keeper.AskAgain + time.Second)
+				l.v4(at(office)) // while a password is typed
+			}
+			return nil
+		}
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
+		if n := len(l.net.asked); n != 2 {
+			t.Errorf("asked %d times", n)
+		}
+	})
+}
+
+// EC2 may not tell which IPv6 addresses a node has: then nothing is opened or given up.
+func TestUnclearIPv6(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.net.be(ipwatch.V6, at("2001:db8::1"))
+		l.world.cluster("j-1", "sg-1", "203.0.113.10", "2001:db8:1::10")
+		l.good(keeper.Request{})
+		l.world.cluster("j-1", "sg-1", "203.0.113.10", "")
+		p := l.world.places["j-1"]
+		p.Unclear6 = true
+		l.world.places["j-1"] = p
+		l.took()
+		for range 15 {
+			time.Sleep(time.Minute)
+			l.good(keeper.Request{})
+		}
+		l.want("writes", writes(l.took()))
+	})
+}
+
+// An IPv6 answer that is late now and then is no reason to call AWS.
+func TestCheckWithLateIPv6(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.net.be(ipwatch.V6, at("2001:db8::1"))
+		l.world.cluster("j-1", "sg-1", "203.0.113.10", "2001:db8:1::10")
+		l.good(keeper.Request{})
+		time.Sleep(11 * time.Second)
+		l.good(keeper.Request{})
+		l.took()
+		for i := range 10 {
+			time.Sleep(30 * time.Second)
+			l.net.delay(ipwatch.V6, time.Duration(i%2)*time.Minute)
+			l.good(keeper.Request{Check: true})
+		}
+		l.want("calls", l.took())
+	})
 }

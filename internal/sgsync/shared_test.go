@@ -132,7 +132,8 @@ func (s *shared) round(c *client, depth int) {
 		s.tell("%s at %s plans %s", c.me.Installation, c.addr, brief(plan))
 		c.firm = ""
 		for _, ch := range plan.List {
-			if ch.Firm && (ch.Do == Keep || ch.Do == Renew) && ch.CIDR == c.addr {
+			moving := slices.ContainsFunc(plan.List, func(o Change) bool { return o.Do == Move && o.Rule == ch.Rule })
+			if ch.Firm && (ch.Do == Keep || ch.Do == Renew) && ch.CIDR == c.addr && !moving {
 				c.firm = ch.Rule
 			}
 		}

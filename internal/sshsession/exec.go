@@ -93,7 +93,7 @@ func (r *run) attend(ctx context.Context, start func() error) (int, error) {
 	}
 	_ = r.client.cut()
 	select {
-	case <-result:
+	case <-result: //nolint:errcheck // the session was cut: what is left of it says nothing new
 	case <-time.After(drainWait): // the output is stuck; it must not hold up the user who leaves
 	}
 	return r.status, r.err

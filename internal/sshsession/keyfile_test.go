@@ -75,7 +75,7 @@ func traditional(t testing.TB, key crypto.Signer, passphrase string) []byte {
 	if passphrase != "" {
 		var err error
 		//lint:ignore SA1019 users still have such files
-		if block, err = x509.EncryptPEMBlock(rand.Reader, block.Type, block.Bytes, []byte(passphrase), x509.PEMCipherAES256); err != nil {
+		if block, err = x509.EncryptPEMBlock(rand.Reader, block.Type, block.Bytes, []byte(passphrase), x509.PEMCipherAES256); err != nil { //nolint:staticcheck // users still have such files
 			t.Fatal(err)
 		}
 	}
@@ -263,7 +263,7 @@ func TestPassphraseThatSeemsToFit(t *testing.T) {
 		for i := range 1 << 16 {
 			wrong = fmt.Sprint("wrong", i)
 			//lint:ignore SA1019 users still have such files
-			if _, err := x509.DecryptPEMBlock(block, []byte(wrong)); err == nil {
+			if _, err := x509.DecryptPEMBlock(block, []byte(wrong)); err == nil { //nolint:staticcheck // users still have such files
 				break
 			}
 		}
