@@ -3,6 +3,7 @@ package keeper_test
 import (
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -175,6 +176,26 @@ func TestSweepOnceADay(t *testing.T) {
 		l.good(keeper.Request{})
 		l.want("a forgotten port", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
 	})
+	inLab(t, func(l *lab) { // what could not be given back is looked for again at once
+		l.world.regions["sg-old"] = "eu-west-1"
+		l.world.put("sg-old", "192.0.2.50/32", "emr-accessd-owner", "AIDAALICE", l.key(), "2000-01-02T00:00:00Z 2000-01-01T00:00:00Z alice@laptop")
+		l.world.fail = failing("revoke", errBroken)
+		if rep := l.good(keeper.Request{}); len(rep.Warnings) != 1 {
+			t.Errorf("warnings: %q", rep.Warnings)
+		}
+		l.world.fail = nil
+		time.Sleep(time.Minute)
+		l.good(keeper.Request{})
+		l.want("a forgotten group", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+	})
+	inLab(t, func(l *lab) { // in another account nothing is looked for
+		l.good(keeper.Request{})
+		time.Sleep(25 * time.Hour)
+		l.Targets[0].Account = "999999999999"
+		l.took()
+		l.round(keeper.Request{})
+		l.want("calls", l.took(), "open |")
+	})
 }
 
 // The daily look by tag leaves the rule of a target alone that could not be looked up in this round.
@@ -184,12 +205,16 @@ func TestSweepSparesTargetsThatFail(t *testing.T) {
 		l.Targets = append(l.Targets, target("j-2"))
 		l.good(keeper.Request{})
 		for range 2 {
-			time.Sleep(25 * time.Hour / 2)
+			time.Sleep(23 * time.Hour / 2)
 			l.good(keeper.Request{})
 		}
-		time.Sleep(25 * time.Hour / 2)
+		time.Sleep(23 * time.Hour / 2) // a day has passed since the last look by tag
 		l.world.fail = failing("resolve j-2", errThrottled)
+		l.took()
 		l.round(keeper.Request{})
+		if !slices.Contains(l.took(), "tagged eu-west-1") {
+			t.Error("there was no look by tag")
+		}
 		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine", "sgr-2-1 192.0.2.1/32:22 mine")
 	})
 }
@@ -219,6 +244,17 @@ func TestEndedSession(t *testing.T) {
 		session(l)
 		l.good(keeper.Request{Targets: l.Targets})
 		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+	})
+	inLab(t, func(l *lab) { // while it lasts, too
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.good(keeper.Request{})
+		l.good(keeper.Request{Targets: []keeper.Target{as(target("j-2"), func(t *keeper.Target) { t.Until = time.Now().Add(time.Hour) })}})
+		id := l.world.users[""]
+		id.Account = "999999999999"
+		l.world.users[""] = id
+		if rep := l.round(keeper.Request{}); rep.Targets[0].Err != nil || !isAccount(rep.Targets[1].Err) {
+			t.Errorf("errors: %v, %v", rep.Targets[0].Err, rep.Targets[1].Err)
+		}
 	})
 	inLab(t, func(l *lab) {
 		session(l)

@@ -107,6 +107,7 @@ func (p *property) live(d day) {
 	p.others(d)
 	if d.Lost {
 		_ = os.Remove(p.Store.Path("state.json"))
+		time.Sleep(sgsync.Sigma) // with it the own writes are lost that reads do not show yet
 	}
 	p.faults = d.Faults
 	req := []keeper.Request{{}, {Check: true, Event: true}, {Targets: p.Targets[:1]}, {Check: true}}[d.Kind]

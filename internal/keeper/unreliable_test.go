@@ -114,6 +114,55 @@ func TestAddFails(t *testing.T) {
 	}
 }
 
+// What one change learns is used for the others in the same round, also when one of them fails for good.
+func TestMixedRefusals(t *testing.T) {
+	setup := func(l *lab) {
+		l.world.cluster("j-1", "sg-1", "203.0.113.10", "2001:db8:1::10")
+		l.net.be(ipwatch.V6, at("2001:db8::1"))
+		l.world.put("sg-1", home+"/32", bobs(100*time.Hour)...)
+		l.good(keeper.Request{})
+		time.Sleep(time.Minute)
+		l.took()
+		l.v4(at(office))
+		l.net.be(ipwatch.V6, at("2001:db8::2"))
+	}
+	refuse := func(calls map[string]error) func(context.Context, string) error {
+		return func(_ context.Context, call string) error {
+			for prefix, err := range calls {
+				if strings.HasPrefix(call, prefix) {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	inLab(t, func(l *lab) { // IPv4 finds the group full, IPv6 may not move
+		setup(l)
+		l.world.fail = refuse(map[string]error{"authorize sg-1 192.0.2.2": sgsync.ErrQuota, "modify": sgsync.ErrDenied})
+		if err := l.round(keeper.Request{}).Failed(); !errors.Is(err, sgsync.ErrQuota) {
+			t.Errorf("failed: %v", err)
+		}
+		if !slices.Contains(l.rules(), "sgr-1-3 2001:db8::2/128:22 mine") {
+			t.Errorf("rules: %q", l.rules())
+		}
+	})
+	inLab(t, func(l *lab) { // IPv4 may not be joined, IPv6 may not move
+		setup(l)
+		l.world.put("sg-1", office+"/32", bobs(100*time.Hour)...)
+		l.world.fail = refuse(map[string]error{"tag": sgsync.ErrDenied, "modify": sgsync.ErrDenied})
+		l.good(keeper.Request{})
+		n := 0
+		for _, w := range writes(l.took()) {
+			if strings.HasPrefix(w, "tag") {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("joining was tried %d times", n)
+		}
+	})
+}
+
 // Signing in may take long: the address is asked for again before anything is planned on it.
 func TestSlowSignIn(t *testing.T) {
 	inLab(t, func(l *lab) {
