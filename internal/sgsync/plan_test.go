@@ -269,3 +269,20 @@ func TestPlanWarnsOfStrangeLeases(t *testing.T) {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 }
+
+// A lease of mine that ends within D is joined anew, as if it had ended: somebody may already have read it
+// as ended when the renewal arrives.
+func TestPlanAtTheEndOfALease(t *testing.T) {
+	for left, want := range map[time.Duration]string{
+		D + time.Second: "renew 198.51.100.7/32", D: "join 198.51.100.7/32 pending", D / 2: "join 198.51.100.7/32 pending",
+		time.Second: "join 198.51.100.7/32 pending", 0: "join 198.51.100.7/32 pending",
+	} {
+		w := newWorld()
+		r := rule("198.51.100.7/32", alice)
+		r.Tags[alice.Key()] = FormatLease(t0.Add(left), t0.Add(-time.Hour), "x@y")
+		w.put(r)
+		if got := brief(Plan(wants(knows("198.51.100.7/32")), Have{View: w.view()}, alice, t0)); got != want {
+			t.Errorf("%v left: %s, want %s", left, got, want)
+		}
+	}
+}
