@@ -19,6 +19,9 @@ func TestDaemonRepairsDrift(t *testing.T) {
 		l.world.edit("sgr-1-1", func(*sgsync.Rule) bool { return false })
 		d.ticks(17 * time.Minute)
 		l.want("rules", l.rules(), "sgr-1-2 192.0.2.1/32:22 mine")
+		if st := l.state(); len(st.Rules) != 1 || st.Rules["sgr-1-2"].Group != "sg-1" {
+			t.Errorf("rules that are remembered: %+v", st.Rules)
+		}
 		if a := d.instants("authorize"); len(a) != 2 || !near(a[1]-sgsync.Sigma, keeper.DriftCheck) {
 			t.Errorf("added at %v", a)
 		}

@@ -94,7 +94,7 @@ func (r *round) after(w *groupWork, view sgsync.View, res sgsync.Result) {
 		if o.Done && o.Do == sgsync.Add {
 			r.st.placed(o.Rule, w.id, o.CIDR)
 		}
-		if o.Done && o.Do == sgsync.Remove {
+		if o.Done && (o.Do == sgsync.Remove || o.Do == sgsync.Leave) {
 			delete(r.st.Rules, o.Rule)
 		}
 	}

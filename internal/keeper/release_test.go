@@ -59,6 +59,9 @@ func TestReleaseOfASharedRule(t *testing.T) {
 		l.want("changes", did(rep), "j-1 sg-1 leave 192.0.2.1/32")
 		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 bob@desk")
 		l.want("writes", writes(l.took()), "tag "+id, "untag "+id)
+		if st := l.state(); len(st.Rules) != 0 {
+			t.Errorf("rules that are remembered: %+v", st.Rules)
+		}
 	})
 }
 

@@ -20,8 +20,8 @@ type Request struct {
 	Targets []Target
 	// DryRun plans and writes nothing.
 	DryRun bool
-	// Release gives back everything that this installation holds in the groups of the targets; with nil
-	// Targets, in every region it knows of.
+	// Release gives back everything that this installation holds in the groups of the targets, except on ports
+	// that another target wants there; with nil Targets, everything in every region it knows of.
 	Release bool
 	// Check looks at the address first, and ends there when nothing has changed and nothing is due.
 	Check bool

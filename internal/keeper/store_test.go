@@ -18,7 +18,7 @@ import (
 
 func openStore(t *testing.T) *keeper.Store {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "a", "state")
+	dir := filepath.Join(stateDir(t), "a", "state")
 	s, err := keeper.OpenStore(dir, dir)
 	if err != nil {
 		t.Fatal(err)
