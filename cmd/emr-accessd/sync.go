@@ -24,7 +24,7 @@ func (a *app) syncCommand() *cobra.Command {
 		Long: `Looks up your public address and the clusters' security groups, and adds, moves or
 removes your own rules so that they fit. Without arguments it does so for every
 target of the configuration. A cluster that is not in the configuration is kept
-for one lease (24 h), and given back after it.
+for one lease (24 h); the first round after that gives it back.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 changes are pending
 (--dry-run), 4 sign in again, 5 your address is not known for certain.`,
