@@ -27,6 +27,9 @@ type Hint struct {
 	Kind   HintKind
 	Reason string // for people, safe to print
 	At     time.Time
+	// Lost: something went away (a link, an address, a default route). What came in its place may look the same on
+	// this computer and be another network: two routers often give out the same private address.
+	Lost bool
 }
 
 // EventSource gives hints. The channel is buffered and hints are dropped while it is full: each of them says the
