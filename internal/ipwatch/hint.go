@@ -20,6 +20,7 @@ const (
 	HintOutside  HintKind = "outside"  // an unauthenticated probe saw another public address
 	HintOverflow HintKind = "overflow" // events were lost, so anything may have changed
 	HintAsked    HintKind = "asked"    // a person or another part of the program asks
+	HintStatus   HintKind = "status"   // nothing to look at: how changes are noticed has changed
 )
 
 // Hint says that the address may have changed. It is no evidence: it only makes somebody look.

@@ -153,7 +153,7 @@ func TestDaemonClocks(t *testing.T) {
 		d.hint(ipwatch.HintWake)
 		d.sleep(time.Second)
 		r := d.rounds()
-		if len(r) != n+1 || r[n] != 5*time.Minute+keeper.SettleQuiet {
+		if len(r) != n+1 || r[n] != 5*time.Minute {
 			t.Errorf("rounds at %v", r)
 		}
 		if tags := d.instants("tag "); len(tags) != 1 {

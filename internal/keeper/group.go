@@ -77,6 +77,12 @@ func (r *round) pass(ctx context.Context, w *groupWork, raw sgsync.View) (again 
 	plan := sgsync.Plan(w.want.Shift(raw.AWS.Sub(raw.Sent)), have, me, raw.AWS)
 	r.note(w, plan, have.View, me)
 	r.mu.Unlock()
+	if r.recalled() && len(plan.Writes()) > 0 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.stale = true // every write rests on a fresh look
+		return false, nil
+	}
 	if r.req.DryRun {
 		for _, c := range plan.List {
 			out = append(out, sgsync.Outcome{Change: c})

@@ -23,10 +23,15 @@ func (r *round) judge(t Target, f ipwatch.Family, v ipwatch.Verdict) {
 	mem := r.st.Families[key]
 	mem.State = string(v.State)
 	out := sgsync.Family{State: sgsync.Unknown, Since: mem.Confirmed}
+	seen := r.now
+	if r.recalled() && !t.Local {
+		seen = r.asked
+		r.stale = r.stale || v.State != ipwatch.Confirmed && v.State != ipwatch.Absent
+	}
 	switch v.State {
 	case ipwatch.Confirmed:
-		mem.confirm(v.Addr, r.now)
-		out = sgsync.Family{State: sgsync.Known, Self: []netip.Prefix{r.prefix(v.Addr)}, Since: r.now}
+		mem.confirm(v.Addr, seen)
+		out = sgsync.Family{State: sgsync.Known, Self: []netip.Prefix{r.prefix(v.Addr)}, Since: seen}
 		if mem.holds(r.now) {
 			out.Held = []netip.Prefix{r.prefix(mem.Held)}
 			r.soon(mem.HeldUntil)

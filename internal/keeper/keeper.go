@@ -101,6 +101,11 @@ type Keeper struct {
 	// Wall is the wall clock; nil is the real one. Laptops sleep, so monotonic time is not enough.
 	Wall func() time.Time
 	Log  *slog.Logger
+	// Looked, when set, is told of each look at the address that settled everything.
+	Looked func(v4, v6 ipwatch.Observation)
+	// Noticing, when set, says how changes of the address are noticed; asked at the start of the daemon and at
+	// each [ipwatch.HintStatus].
+	Noticing func() []string
 	// Progress, when set, is told what a round is waiting for. It may be called from several goroutines.
 	Progress func(string)
 }

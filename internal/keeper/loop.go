@@ -19,6 +19,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 	}
 	defer release()
 	l := loop{Keeper: k, hints: hints}
+	l.remember()
 	req := Request{}
 	for {
 		rep, err := k.Round(ctx, req)
@@ -26,6 +27,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 			return nil
 		}
 		l.report(rep, err)
+		l.looked(rep, err)
 		req = l.wait(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -36,31 +38,57 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 // loop is what the daemon knows between rounds; all else is in the state.
 type loop struct {
 	*Keeper
-	hints  <-chan ipwatch.Hint
-	failed int    // rounds in a row that could not be made at all
-	told   string // the last of their errors: one line a change, not one a round
+	hints   <-chan ipwatch.Hint
+	failed  int       // rounds in a row that could not be made at all
+	told    string    // the last of their errors: one line a change, not one a round
+	unknown int       // looks in a row that left the address unknown, since the last event
+	again   time.Time // when such an address is looked at again; zero: it is known
+	look    *look     // the last one that settled everything
+	budget  budget
 }
 
 // wait returns the next round to make. It ends early, with nothing to do, when ctx ends.
 func (l *loop) wait(ctx context.Context) Request {
-	timer := time.NewTimer(l.pause())
-	defer timer.Stop()
+	due := time.NewTimer(l.pause())
+	defer due.Stop()
+	var again, allowed <-chan time.Time
+	if !l.again.IsZero() {
+		t := time.NewTimer(time.Until(l.again))
+		defer t.Stop()
+		again = t.C
+	}
+	check := Request{Check: true}
 	for {
 		select {
 		case <-ctx.Done():
 			return Request{}
-		case <-timer.C:
+		case <-due.C:
 			if d := l.untilDue(); d > 0 && l.failed == 0 { // a command has made the round that was due
-				timer.Reset(d)
+				due.Reset(d)
 				continue
 			}
-			return Request{}
+			return Request{recall: l.recall()}
+		case <-again:
+			if allowed == nil {
+				allowed = time.After(l.budget.wait(time.Now()))
+			}
+		case <-allowed:
+			return check
 		case h, ok := <-l.hints:
-			if !ok {
+			switch {
+			case !ok:
 				l.hints = nil // the rounds that are due go on
-				continue
+			case h.Kind == ipwatch.HintStatus:
+				l.remember()
+			default:
+				if h.Kind != ipwatch.HintTimer {
+					check.Event, l.unknown = true, 0
+				}
+				l.log().Debug("the address may have changed", slog.String("event", string(h.Kind)), slog.String("reason", h.Reason))
+				if allowed == nil {
+					allowed = time.After(l.budget.wait(time.Now()))
+				}
 			}
-			return Request{Check: true, Event: settle(ctx, l.hints, h)}
 		}
 	}
 }
@@ -77,32 +105,6 @@ func (l *loop) pause() time.Duration {
 func (l *loop) untilDue() time.Duration {
 	st, _ := l.Store.Load()
 	return st.untilDue(l.wall())
-}
-
-// settle waits until a burst of hints is over, and reports whether any of them was a real event.
-func settle(ctx context.Context, hints <-chan ipwatch.Hint, first ipwatch.Hint) (event bool) {
-	if event = first.Kind != ipwatch.HintTimer; !event {
-		return false
-	}
-	ceiling := time.NewTimer(SettleCeiling)
-	defer ceiling.Stop()
-	quiet := time.NewTimer(SettleQuiet)
-	defer quiet.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return true
-		case <-ceiling.C:
-			return true
-		case <-quiet.C:
-			return true
-		case _, ok := <-hints:
-			if !ok {
-				return true
-			}
-			quiet.Reset(SettleQuiet)
-		}
-	}
 }
 
 // report logs one line per round that changed something or failed.

@@ -14,6 +14,8 @@ type Report struct {
 	Applied  bool           `json:"applied"`
 	Warnings []string       `json:"warnings,omitempty"`
 	Took     time.Duration  `json:"-"`
+
+	look *look // at the own address; nil if nobody was asked
 }
 
 // TargetReport is a round's result for one target.

@@ -104,6 +104,10 @@ func (r *round) observe(ctx context.Context, six bool) {
 	if r.observed || !slices.ContainsFunc(r.selected, func(t Target) bool { return !t.Local }) {
 		return
 	}
+	if old := r.req.recall; old != nil && !r.observed {
+		r.observed, r.asked, r.obs4, r.obs6 = true, old.asked, old.v4, old.v6
+		return
+	}
 	r.observed, r.asked = true, r.wall()
 	ctx6, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -118,6 +122,20 @@ func (r *round) observe(ctx context.Context, six bool) {
 	patience := time.AfterFunc(PatienceV6, cancel)
 	defer patience.Stop()
 	wg.Wait()
+}
+
+// recalled reports whether this round rests on an earlier look at the address.
+func (r *round) recalled() bool { return r.req.recall != nil && r.observed }
+
+// look is the round's look at the address; nil if it has made none.
+func (r *round) look() *look {
+	switch {
+	case !r.observed:
+		return nil
+	case r.recalled() && r.obs6.At.Equal(r.req.recall.v6.At): // else IPv6 is wanted since then
+		return r.req.recall
+	}
+	return &look{v4: r.obs4, v6: r.obs6, asked: r.asked}
 }
 
 // wants6 tells, from the last round, whether anybody may need an IPv6 address.

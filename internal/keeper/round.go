@@ -27,6 +27,8 @@ type Request struct {
 	Check bool
 	// Event says that something happened: a pause after failures is cut short.
 	Event bool
+
+	recall *look // stands for a look at the address, as long as nothing has to be written
 }
 
 // ErrNothing is returned when there is no target at all.
@@ -41,6 +43,18 @@ func (k *Keeper) Round(ctx context.Context, req Request) (Report, error) {
 		return Report{}, err
 	}
 	defer unlock()
+	rep, err := k.round(ctx, req, start)
+	if errors.Is(err, errStale) {
+		req.recall = nil
+		rep, err = k.round(ctx, req, start)
+	}
+	return rep, err
+}
+
+// errStale: what was recalled of the address does not do, it must be looked at anew.
+var errStale = errors.New("the look at the own address is too old")
+
+func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Report, error) {
 	st, warning := k.Store.Load()
 	r := &round{Keeper: k, req: req, st: st, now: k.wall(), clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
 		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}}
@@ -56,16 +70,20 @@ func (k *Keeper) Round(ctx context.Context, req Request) (Report, error) {
 	}
 	if req.Check && !r.due() && !r.addressChanged(ctx) {
 		rep := st.Status.Report
-		rep.Applied = false
+		rep.Applied, rep.look = false, r.look()
 		return rep, r.remember()
 	}
 	r.run(ctx)
+	if r.stale {
+		return Report{}, errStale
+	}
 	r.rep.Applied = !req.DryRun
 	r.rep.Took = k.wall().Sub(start)
-	if !req.DryRun {
-		err = r.finish(ctx)
+	r.rep.look = r.look()
+	if req.DryRun {
+		return r.rep, nil
 	}
-	return r.rep, err
+	return r.rep, r.finish(ctx)
 }
 
 type round struct {
@@ -80,6 +98,7 @@ type round struct {
 	places map[string]Place // by Target.key
 	bare   map[string]bool  // ids of rules that were read without a lease
 	wrote  bool
+	stale  bool // what was recalled of the address does not do
 
 	id       string // installation
 	all      []Target
@@ -198,12 +217,17 @@ func (r *round) run(ctx context.Context) {
 	wg.Wait()
 	if !r.observed {
 		r.asked = r.wall() // local addresses are looked up below
+	} else if r.recalled() {
+		// Its age is judged when something is to be written: then there is a new look.
 	} else if age := r.wall().Sub(r.asked); age < 0 || age > AskAgain {
 		r.observed = false // signing in took long, perhaps with a password to type
 		r.observe(ctx, six)
 	}
 	for i, t := range r.selected {
 		r.rep.Targets = append(r.rep.Targets, r.target(ctx, t, errs[i]))
+	}
+	if r.stale {
+		return
 	}
 	r.groups(ctx)
 	r.sweep(ctx)

@@ -63,6 +63,8 @@ type Status struct {
 	Identity  []Identity `json:"identity"`
 	LastError string     `json:"last_error,omitempty"`
 	Changed   time.Time  `json:"changed"` // the last round that wrote
+	// Noticing has sentences about how the daemon notices changes, and what it lacks for that.
+	Noticing []string `json:"noticing,omitempty"`
 }
 
 func newState() *State {

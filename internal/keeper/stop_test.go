@@ -19,9 +19,11 @@ import (
 func TestDaemonStops(t *testing.T) {
 	for name, busy := range map[string]func(*daemon){
 		"idle": func(d *daemon) { d.sleep(time.Minute) },
-		"settling": func(d *daemon) {
-			d.hint(ipwatch.HintLink)
-			d.sleep(100 * time.Millisecond)
+		"waiting for the next look": func(d *daemon) {
+			for range 8 {
+				d.hint(ipwatch.HintLink)
+				d.sleep(100 * time.Millisecond)
+			}
 		},
 		"hanging call": func(d *daemon) {
 			d.world.failWith(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() })

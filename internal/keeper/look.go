@@ -1,0 +1,133 @@
+package keeper
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+)
+
+// look is what was found out of the own address at one time.
+type look struct {
+	v4, v6 ipwatch.Observation
+	asked  time.Time // wall clock
+}
+
+// questions is how many sources were asked.
+func (o *look) questions() int { return len(o.v4.Answers) + len(o.v6.Answers) }
+
+// recall is the last look, while it may stand for a new one in a round that only looks for drift. Events and
+// the watch behind the NAT tell of changes; without them nothing may be recalled.
+func (l *loop) recall() *look {
+	if l.hints == nil || l.look == nil {
+		return nil
+	}
+	if st, _ := l.Store.Load(); st.Failures > 0 { // something is to be written still
+		return nil
+	}
+	if age := l.wall().Sub(l.look.asked); age < 0 || age > EvidenceAge {
+		return nil
+	}
+	return l.look
+}
+
+// looked notes what a round has found out, and when an address that is not known is looked at again.
+func (l *loop) looked(rep Report, err error) {
+	now := time.Now()
+	fresh := rep.look != nil && rep.look != l.look
+	if fresh && rep.look.questions() > 0 {
+		l.budget.spend(now)
+	}
+	if err != nil {
+		l.again = time.Time{} // the next round comes by itself
+		return
+	}
+	four, six := rep.unknown()
+	if four || six {
+		l.look = nil
+		table, rest := lookAgain[:], LookAgain
+		if !four {
+			rest = LookAgain6
+		}
+		pause := rest
+		if l.unknown < len(table) {
+			pause = table[l.unknown]
+		}
+		l.unknown++
+		l.again = now.Add(spread(pause, 0.2))
+		return
+	}
+	l.unknown, l.again = 0, time.Time{}
+	if !fresh {
+		return
+	}
+	l.look = rep.look
+	if l.Looked != nil {
+		l.Looked(rep.look.v4, rep.look.v6)
+	}
+}
+
+// unknown reports in which families an address that a target needs is not known.
+func (r Report) unknown() (four, six bool) {
+	for _, t := range r.Targets {
+		four = four || unsettled(t.Verdicts[ipwatch.V4.String()])
+		six = six || unsettled(t.Verdicts[ipwatch.V6.String()]) && !t.Place.Unclear6 // asking again tells nothing there
+	}
+	return four, six
+}
+
+func unsettled(v Verdict) bool {
+	return v.State != "" && v.State != string(ipwatch.Confirmed) && v.State != string(ipwatch.Absent)
+}
+
+// spread makes a pause longer or shorter at random, by a part of it.
+func spread(d time.Duration, part float64) time.Duration {
+	return d + time.Duration((2*rand.Float64()-1)*part*float64(d))
+}
+
+// budget bounds how often the sources are asked, whatever happens: they belong to others, and a network that
+// never rests, or a liar on the way, must not make this computer a nuisance to them.
+type budget struct {
+	spent []time.Time // the latest, at most LooksPerMinute of them
+}
+
+// wait is how long the next look has to wait.
+func (b *budget) wait(now time.Time) (d time.Duration) {
+	if n := len(b.spent); n > 0 {
+		d = LookSpacing - now.Sub(b.spent[n-1])
+		if n == LooksPerMinute {
+			d = max(d, time.Minute-now.Sub(b.spent[0]))
+		}
+	}
+	return max(d, 0)
+}
+
+func (b *budget) spend(now time.Time) {
+	b.spent = append(b.spent, now)
+	if n := len(b.spent); n > LooksPerMinute {
+		b.spent = slices.Clone(b.spent[n-LooksPerMinute:])
+	}
+}
+
+// remember puts on disk how changes are noticed, for `status`.
+func (l *loop) remember() {
+	if l.Noticing == nil {
+		return
+	}
+	n := l.Noticing()
+	unlock, err := l.Store.Lock(context.Background())
+	if err != nil {
+		return
+	}
+	defer unlock()
+	st, _ := l.Store.Load()
+	if slices.Equal(st.Status.Noticing, n) {
+		return
+	}
+	st.Status.Noticing = n
+	if err := l.Store.Save(st); err != nil {
+		l.log().Warn("how changes are noticed could not be saved", "error", err)
+	}
+}
