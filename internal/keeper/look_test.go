@@ -124,7 +124,7 @@ func TestLookAgain(t *testing.T) {
 			t.Errorf("asked at %v after an event at %v", after, now)
 		}
 		l.v4(at(office))
-		d.sleep(15 * time.Second)
+		d.sleep(time.Minute)
 		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
 		d.stop()
 	})
