@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -88,9 +89,16 @@ func (a *app) keeper() (*keeper.Keeper, error) {
 		return nil, err
 	}
 	r := a.cfg.Rules
-	return &keeper.Keeper{Open: a.open, Watch: det, Store: st, Targets: targets, Who: who(), Lease: r.Lease, Tags: r.Tags,
+	k := &keeper.Keeper{Open: a.open, Watch: det, Store: st, Targets: targets, Who: who(), Lease: r.Lease, Tags: r.Tags,
 		ReportExpired: r.Expired == config.ExpiredReport, Prefix6: a.cfg.Address.IPv6Prefix, Transient: transient,
-		Log: a.logger(), Progress: a.status.say}, nil
+		Log: a.logger(), Progress: a.status.say}
+	if r.Probe {
+		k.Dial = (&net.Dialer{}).DialContext
+		if demo := demoDial(); demo != nil {
+			k.Dial = demo
+		}
+	}
+	return k, nil
 }
 
 // open signs in anew: a round never works with what an earlier one read.

@@ -131,6 +131,7 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 			fmt.Fprintf(w, "  %s in %s\n", g.ID, g.Region)
 			renderRules(w, g, now)
 		}
+		renderReach(w, t)
 	}
 	if len(s.Warnings) > 0 {
 		fmt.Fprintln(w)

@@ -119,6 +119,9 @@ func (r *round) kept() Report {
 	for i := range rep.Targets {
 		t := &rep.Targets[i]
 		for _, old := range r.st.Status.Report.Targets {
+			if old.Target == t.Target {
+				t.sameReach(old)
+			}
 			if t.Err == nil || len(t.Groups) > 0 || old.Target != t.Target {
 				continue
 			}

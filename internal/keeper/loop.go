@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +19,9 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 		return err
 	}
 	defer release()
-	l := loop{Keeper: k, hints: hints}
+	l := loop{Keeper: k, hints: hints, settle: func() {}}
 	l.remember()
+	defer func() { l.settle() }()
 	req := Request{}
 	for {
 		rep, err := k.Round(ctx, req)
@@ -28,6 +30,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 		}
 		l.report(rep, err)
 		l.looked(rep, err)
+		l.prove(ctx, rep)
 		req = l.wait(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -45,6 +48,7 @@ type loop struct {
 	again   time.Time // when such an address is looked at again; zero: it is known
 	look    *look     // the last one that settled everything
 	budget  budget
+	settle  func() // ends the proof that is under way, and waits for its end
 }
 
 // wait returns the next round to make. It ends early, with nothing to do, when ctx ends.
@@ -105,6 +109,33 @@ func (l *loop) pause() time.Duration {
 func (l *loop) untilDue() time.Duration {
 	st, _ := l.Store.Load()
 	return st.untilDue(l.wall())
+}
+
+// prove tries a rule that was put in place, beside the loop: a port that does not answer takes some time, and the
+// address may change again meanwhile.
+func (l *loop) prove(ctx context.Context, rep Report) {
+	if l.Dial == nil || !slices.ContainsFunc(rep.Targets, func(t TargetReport) bool { _, ok := t.proving(); return ok && rep.Applied }) {
+		return
+	}
+	l.settle()
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	l.settle = func() {
+		cancel()
+		<-done
+	}
+	go func() {
+		defer close(done)
+		for _, t := range l.Prove(ctx, rep).Targets {
+			switch {
+			case t.Reach == nil:
+			case t.Reach.State == ReachOpen:
+				l.log().Info("the port answers", slog.String("target", t.Target), slog.String("node", t.Reach.Node))
+			default:
+				l.log().Warn("the rule is not proved", slog.String("target", t.Target), slog.String("state", t.Reach.State), slog.String("why", t.Reach.Why))
+			}
+		}
+	}()
 }
 
 // report logs one line per round that changed something or failed.

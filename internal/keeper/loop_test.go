@@ -164,7 +164,7 @@ func TestLoopBacksOff(t *testing.T) {
 						t.Fatalf("rounds at %v: pause %d is not about %v", r, i, want*time.Second)
 					}
 				}
-				d.sleep(time.Second)
+				d.sleep(time.Until(l.state().Status.NextRound) + 10*time.Second) // none is due for a while
 				n := len(d.rounds())
 				d.hint(ipwatch.HintTimer)
 				d.sleep(keeper.LookSpacing)

@@ -98,6 +98,19 @@ func (s *Store) Running() bool {
 	return err == nil && !ok
 }
 
+// SessionsLock is the file that every open `connect` session holds a shared lock on.
+const SessionsLock = "sessions.lock"
+
+// Sessions reports whether a `connect` session of this installation is open.
+func (s *Store) Sessions() bool {
+	l := flock.New(s.Path(SessionsLock), flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
+	if ok {
+		_ = l.Unlock()
+	}
+	return err == nil && !ok
+}
+
 // Load reads the state. A missing, damaged or foreign file is an empty state, with the reason as a warning:
 // it only costs a round.
 func (s *Store) Load() (*State, string) {
