@@ -41,14 +41,13 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 // loop is what the daemon knows between rounds; all else is in the state.
 type loop struct {
 	*Keeper
-	hints   <-chan ipwatch.Hint
-	failed  int       // rounds in a row that could not be made at all
-	told    string    // the last of their errors: one line a change, not one a round
-	unknown int       // looks in a row that left the address unknown, since the last event
-	again   time.Time // when such an address is looked at again; zero: it is known
-	look    *look     // the last one that settled everything
-	budget  budget
-	settle  func() // ends the proof that is under way, and waits for its end
+	hints  <-chan ipwatch.Hint
+	failed int       // rounds in a row that could not be made at all
+	told   string    // the last of their errors: one line a change, not one a round
+	again  time.Time // when such an address is looked at again; zero: it is known
+	look   *look     // the last one that settled everything
+	pace   ipwatch.Pace
+	settle func() // ends the proof that is under way, and waits for its end
 }
 
 // wait returns the next round to make. It ends early, with nothing to do, when ctx ends.
@@ -74,7 +73,7 @@ func (l *loop) wait(ctx context.Context) Request {
 			return Request{recall: l.recall()}
 		case <-again:
 			if allowed == nil {
-				allowed = time.After(l.budget.wait(time.Now()))
+				allowed = time.After(l.pace.Wait(time.Now()))
 			}
 		case <-allowed:
 			return check
@@ -86,11 +85,12 @@ func (l *loop) wait(ctx context.Context) Request {
 				l.remember()
 			default:
 				if h.Kind != ipwatch.HintTimer {
-					check.Event, l.unknown = true, 0
+					check.Event = true
+					l.pace.Event()
 				}
 				l.log().Debug("the address may have changed", slog.String("event", string(h.Kind)), slog.String("reason", h.Reason))
 				if allowed == nil {
-					allowed = time.After(l.budget.wait(time.Now()))
+					allowed = time.After(l.pace.Wait(time.Now()))
 				}
 			}
 		}
