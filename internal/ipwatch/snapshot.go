@@ -58,6 +58,7 @@ func (t Snapshotter) Take() (Snapshot, error) {
 	for _, i := range all {
 		i.Addrs = slices.DeleteFunc(slices.Clone(i.Addrs), onLinkOnly)
 		slices.SortFunc(i.Addrs, netip.Addr.Compare)
+		i.Addrs = slices.Compact(i.Addrs)
 		if slices.ContainsFunc(i.Addrs, s.matters) {
 			s.Interfaces = append(s.Interfaces, i)
 		}
