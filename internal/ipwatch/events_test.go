@@ -16,8 +16,8 @@ import (
 // patience is how long a test waits for what a system says at once.
 const patience = 20 * time.Second
 
-// tell writes a hint for a comparison: "!" is a loss.
-func tell(h ipwatch.Hint) string {
+// tellHint writes a hint for a comparison: "!" is a loss.
+func tellHint(h ipwatch.Hint) string {
 	s := string(h.Kind) + ": " + h.Reason
 	if h.Lost {
 		s = "!" + s
@@ -25,10 +25,10 @@ func tell(h ipwatch.Hint) string {
 	return s
 }
 
-func tellAll(hints []ipwatch.Hint) []string {
+func tellHints(hints []ipwatch.Hint) []string {
 	var all []string
 	for _, h := range hints {
-		all = append(all, tell(h))
+		all = append(all, tellHint(h))
 	}
 	return all
 }

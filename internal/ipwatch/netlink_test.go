@@ -54,7 +54,7 @@ func TestNetlinkRecorded(t *testing.T) {
 		for _, b := range recorded(t, "netlink", name+".hex") {
 			hints := ipwatch.NetlinkHints(b, links)
 			checkHints(t, hints)
-			got = append(got, tellAll(hints)...)
+			got = append(got, tellHints(hints)...)
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %q\nwant %q", name, got, want)
@@ -68,7 +68,7 @@ func TestNetlinkUnknownLinks(t *testing.T) {
 	littleEndian(t)
 	var got []string
 	for _, b := range recorded(t, "netlink", "link-down.hex") {
-		got = append(got, tellAll(ipwatch.NetlinkHints(b, nil))...)
+		got = append(got, tellHints(ipwatch.NetlinkHints(b, nil))...)
 	}
 	if want := []string{"!link: eth0 went down", "!link: peer0 went down"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
@@ -77,7 +77,7 @@ func TestNetlinkUnknownLinks(t *testing.T) {
 	links := ipwatch.Links()
 	down, gone := recorded(t, "netlink", "link-deleted.hex")[0], slices.Clone(recorded(t, "netlink", "link-deleted.hex")[0])
 	binary.NativeEndian.PutUint16(gone[4:], 17)
-	got = append(tellAll(ipwatch.NetlinkHints(down, links)), tellAll(ipwatch.NetlinkHints(gone, links))...)
+	got = append(tellHints(ipwatch.NetlinkHints(down, links)), tellHints(ipwatch.NetlinkHints(gone, links))...)
 	if want := []string{"link: eth0 is new", "link: eth0 was removed"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -123,7 +123,7 @@ func TestNetlinkHostile(t *testing.T) {
 	} {
 		hints := ipwatch.NetlinkHints(c.b, ipwatch.Links("lo", "peer0", "eth0"))
 		checkHints(t, hints)
-		if got := tellAll(hints); !slices.Equal(got, c.want) {
+		if got := tellHints(hints); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}

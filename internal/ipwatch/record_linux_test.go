@@ -16,9 +16,9 @@ import (
 // recordEnv makes TestRecordNetlink write testdata/netlink anew.
 const recordEnv = "EMR_ACCESSD_RECORD_NETLINK"
 
-// scenes are what is done in a namespace while the kernel's messages are recorded; the names are those of the files.
+// netlinkScenes are what is done in a namespace while the kernel's messages are recorded; the names are those of the files.
 // Each begins with eth0 and peer0 up; what begins with "=" is done before the recording.
-var scenes = map[string][]string{
+var netlinkScenes = map[string][]string{
 	"address-add":      {"addr add 192.168.1.5/24 dev eth0"},
 	"address-del":      {"=addr add 192.168.1.5/24 dev eth0", "addr del 192.168.1.5/24 dev eth0"},
 	"address-renew":    {"=addr add 192.168.1.5/24 dev eth0 valid_lft 600 preferred_lft 600", "addr change 192.168.1.5/24 dev eth0 valid_lft 3600 preferred_lft 3600"},
@@ -42,7 +42,7 @@ func TestRecordNetlink(t *testing.T) {
 	if os.Getenv(recordEnv) == "" {
 		t.Skip(recordEnv + " is not set")
 	}
-	for name, lines := range scenes {
+	for name, lines := range netlinkScenes {
 		n := newNetns(t)
 		time.Sleep(500 * time.Millisecond) // what the interfaces' coming up entails
 		first := slices.IndexFunc(lines, func(l string) bool { return l[0] != '=' })

@@ -10,13 +10,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// laptop is a computer for snapshots: its interfaces by name, "-name" is down, and what it sends from.
-type laptop struct {
+// snapLaptop is a computer for snapshots: its interfaces by name, "-name" is down, and what it sends from.
+type snapLaptop struct {
 	interfaces map[string]string // addresses with spaces
 	ways       map[string]string // by target; "4" and "6" stand for the internet
 }
 
-func (l laptop) snapshotter(targets ...string) ipwatch.Snapshotter {
+func (l snapLaptop) snapshotter(targets ...string) ipwatch.Snapshotter {
 	v4, v6 := ipwatch.Anchors()
 	return ipwatch.Snapshotter{
 		Targets: func() (as []netip.Addr) {
@@ -53,7 +53,7 @@ func (l laptop) snapshotter(targets ...string) ipwatch.Snapshotter {
 	}
 }
 
-func (l laptop) take(t *testing.T, targets ...string) ipwatch.Snapshot {
+func (l snapLaptop) take(t *testing.T, targets ...string) ipwatch.Snapshot {
 	t.Helper()
 	s, err := l.snapshotter(targets...).Take()
 	if err != nil {
@@ -66,11 +66,11 @@ type byName = map[string]string
 
 func TestSnapshotDiff(t *testing.T) {
 	t.Parallel()
-	home := laptop{byName{"wlan0": "192.168.1.5 fe80::1 2001:db9::5 2001:db9::77", "lo": "127.0.0.1 ::1"}, byName{"4": "192.168.1.5", "6": "2001:db9::77"}}
-	with := func(interfaces, ways byName) laptop { return laptop{interfaces, ways} }
+	home := snapLaptop{byName{"wlan0": "192.168.1.5 fe80::1 2001:db9::5 2001:db9::77", "lo": "127.0.0.1 ::1"}, byName{"4": "192.168.1.5", "6": "2001:db9::77"}}
+	with := func(interfaces, ways byName) snapLaptop { return snapLaptop{interfaces, ways} }
 	for _, c := range []struct {
 		name string
-		now  laptop
+		now  snapLaptop
 		want string
 		lost bool
 	}{
@@ -87,7 +87,7 @@ func TestSnapshotDiff(t *testing.T) {
 			"eth0 has 192.168.1.9 now; the way to the internet over IPv4 is from 192.168.1.9 now, and was from 192.168.1.5", true},
 		{"a public address elsewhere", with(byName{"wlan0": home.interfaces["wlan0"], "-ppp0": "198.41.7.7"}, home.ways), "ppp0 has 198.41.7.7 now; ppp0 is down", false},
 		{"no carrier", with(byName{"-wlan0": home.interfaces["wlan0"]}, byName{"4": "192.168.1.5", "6": "2001:db9::77"}), "wlan0 is down", true},
-		{"nothing left", laptop{}, "wlan0 is gone or no longer used; there is no way to the internet over IPv4 any more; there is no way to the internet over IPv6 any more", true},
+		{"nothing left", snapLaptop{}, "wlan0 is gone or no longer used; there is no way to the internet over IPv4 any more; there is no way to the internet over IPv6 any more", true},
 		{"only link-local", with(home.interfaces, byName{"4": "169.254.3.3", "6": "fe80::1"}), "there is no way to the internet over IPv4 any more; there is no way to the internet over IPv6 any more", true},
 		{"a hostile name", with(byName{"wlan0": home.interfaces["wlan0"], "\x1b[2J": "198.41.7.7"}, home.ways), `\x1b[2J has 198.41.7.7 now`, false},
 		{"many", with(byName{"wlan0": home.interfaces["wlan0"] + " 10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.6"}, home.ways), "wlan0 has 10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4 and 2 more now", false},
@@ -98,15 +98,15 @@ func TestSnapshotDiff(t *testing.T) {
 		}
 	}
 	// And back: what comes is no loss.
-	if back := home.take(t).Diff(laptop{}.take(t)); !strings.HasPrefix(back, "wlan0 has 192.168.1.5, 2001:db9::5, 2001:db9::77 now; there is a way to the internet over IPv4 now, from 192.168.1.5") {
+	if back := home.take(t).Diff(snapLaptop{}.take(t)); !strings.HasPrefix(back, "wlan0 has 192.168.1.5, 2001:db9::5, 2001:db9::77 now; there is a way to the internet over IPv4 now, from 192.168.1.5") {
 		t.Errorf("back: %q", back)
 	}
 }
 
 func TestSnapshotTargets(t *testing.T) {
 	t.Parallel()
-	home := laptop{byName{"wlan0": "192.168.1.5", "tun0": "10.8.0.2"}, byName{"4": "192.168.1.5", "52.1.2.3": "192.168.1.5", "10.20.0.1": "192.168.1.5"}}
-	vpn := laptop{home.interfaces, byName{"4": "192.168.1.5", "52.1.2.3": "192.168.1.5", "10.20.0.1": "10.8.0.2"}}
+	home := snapLaptop{byName{"wlan0": "192.168.1.5", "tun0": "10.8.0.2"}, byName{"4": "192.168.1.5", "52.1.2.3": "192.168.1.5", "10.20.0.1": "192.168.1.5"}}
+	vpn := snapLaptop{home.interfaces, byName{"4": "192.168.1.5", "52.1.2.3": "192.168.1.5", "10.20.0.1": "10.8.0.2"}}
 	before, now := home.take(t, "52.1.2.3", "10.20.0.1"), vpn.take(t, "10.20.0.1", "::ffff:10.20.0.1", "52.1.2.3")
 	if got, want := now.Diff(before), "tun0 has 10.8.0.2 now; the way to 10.20.0.1 is from 10.8.0.2 now, and was from 192.168.1.5"; got != want {
 		t.Errorf("%q, want %q", got, want)
@@ -147,8 +147,8 @@ func TestSnapshotProperties(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		some := rapid.SampledFrom([]string{"10.0.0.1", "10.0.0.2", "198.41.7.7", "2600::1", "fe80::1", "169.254.1.1"})
-		draw := func(label string) laptop {
-			l := laptop{byName{}, byName{}}
+		draw := func(label string) snapLaptop {
+			l := snapLaptop{byName{}, byName{}}
 			for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 3, rapid.ID).Draw(t, label) {
 				l.interfaces[name] = strings.Join(rapid.SliceOfN(some, 0, 3).Draw(t, label+name), " ")
 			}

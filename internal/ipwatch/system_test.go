@@ -19,19 +19,19 @@ var (
 	_ ipwatch.EventSource = ipwatch.Poll{}
 )
 
-// forever is a registration that never says anything.
-func forever(ctx context.Context, _ func(ipwatch.Hint)) error {
+// neverSays is a registration that never says anything.
+func neverSays(ctx context.Context, _ func(ipwatch.Hint)) error {
 	<-ctx.Done()
 	return nil
 }
 
-// world is a computer whose only interface has the address addr.
-type world struct {
+// pollWorld is a computer whose only interface has the address addr.
+type pollWorld struct {
 	addr string
 	err  error
 }
 
-func (w *world) take() (ipwatch.Snapshot, error) {
+func (w *pollWorld) take() (ipwatch.Snapshot, error) {
 	if w.err != nil {
 		return ipwatch.Snapshot{}, w.err
 	}
@@ -72,7 +72,7 @@ func TestSystemPassesOn(t *testing.T) {
 			if !h.At.Equal(time.Now()) {
 				t.Errorf("hint at %v", h.At)
 			}
-			got = append(got, tell(h))
+			got = append(got, tellHint(h))
 		}
 		slices.Sort(got)
 		if !slices.Equal(got, []string{"!wake: b", "link: a"}) {
@@ -96,7 +96,7 @@ func TestSystemRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w, slept := &world{addr: "192.168.1.5"}, time.Duration(0)
+		w, slept := &pollWorld{addr: "192.168.1.5"}, time.Duration(0)
 		wall := func() time.Time { return time.Now().Add(slept) }
 		s := ipwatch.NewFakeSystem(nil, nil, ipwatch.Poll{Take: w.take}, wall)
 		if n := s.Notes(); len(n) != 0 {
@@ -118,11 +118,11 @@ func TestSystemRefused(t *testing.T) {
 		w.addr = "10.0.0.7"
 		h := <-hints
 		if h.Kind != ipwatch.HintAddress || !h.Lost || !strings.Contains(h.Reason, "wlan0 has 10.0.0.7 now, and lost 192.168.1.5") || time.Since(begin) > time.Hour+10*time.Second {
-			t.Errorf("%s after %s", tell(h), time.Since(begin))
+			t.Errorf("%s after %s", tellHint(h), time.Since(begin))
 		}
 		slept = 8 * time.Hour
 		if h := <-hints; h.Kind != ipwatch.HintWake || !h.Lost || time.Since(begin) > time.Hour+25*time.Second {
-			t.Errorf("%s after %s", tell(h), time.Since(begin))
+			t.Errorf("%s after %s", tellHint(h), time.Since(begin))
 		}
 		cancel()
 		if h, open := <-hints; open {
@@ -135,12 +135,12 @@ func TestSystemRefused(t *testing.T) {
 func TestSystemBreaks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{addr: "192.168.1.5"}
+		w := &pollWorld{addr: "192.168.1.5"}
 		breaks := func(context.Context, func(ipwatch.Hint)) error {
 			time.Sleep(time.Minute)
 			return errors.New("netlink: bad file descriptor")
 		}
-		s := ipwatch.NewFakeSystem(breaks, forever, ipwatch.Poll{Interval: time.Second, Take: w.take}, nil)
+		s := ipwatch.NewFakeSystem(breaks, neverSays, ipwatch.Poll{Interval: time.Second, Take: w.take}, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		hints, err := s.Events(ctx)
 		if err != nil {
@@ -149,15 +149,15 @@ func TestSystemBreaks(t *testing.T) {
 		if n := s.Notes(); len(n) != 0 {
 			t.Errorf("notes %q", n)
 		}
-		if h := <-hints; tell(h) != "!overflow: the system's events have ended" {
-			t.Errorf("hint %s", tell(h))
+		if h := <-hints; tellHint(h) != "!overflow: the system's events have ended" {
+			t.Errorf("hint %s", tellHint(h))
 		}
 		if n := s.Notes(); len(n) != 1 || !strings.Contains(n[0], "bad file descriptor): addresses are compared every 1s") {
 			t.Errorf("notes %q", n)
 		}
 		w.addr = "192.168.1.6"
 		if h := <-hints; h.Kind != ipwatch.HintAddress {
-			t.Errorf("hint %s", tell(h))
+			t.Errorf("hint %s", tellHint(h))
 		}
 		cancel()
 		for range hints {
@@ -218,7 +218,7 @@ func TestPoll(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w := &world{addr: "192.168.1.5"}
+		w := &pollWorld{addr: "192.168.1.5"}
 		takes := 0
 		hints, err := ipwatch.Poll{Take: func() (ipwatch.Snapshot, error) { takes++; return w.take() }}.Events(ctx)
 		if err != nil {
@@ -231,8 +231,8 @@ func TestPoll(t *testing.T) {
 			synctest.Wait()
 			select {
 			case h := <-hints:
-				if tell(h) != want {
-					t.Errorf("hint %s, want %s", tell(h), want)
+				if tellHint(h) != want {
+					t.Errorf("hint %s, want %s", tellHint(h), want)
 				}
 			default:
 				if want != "" {
