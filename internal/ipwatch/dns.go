@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// DNSWhoami asks an authoritative name server for a name that it answers with the asker's address. It is asked
-// directly: through a resolver the answer would be the resolver's address. It is a trigger: plain DNS is not
+// DNSWhoami asks a name server for a name that it answers with the asker's address. It is asked directly: through
+// this network's resolver the answer would be the resolver's address. It is a trigger: plain DNS is not
 // authenticated. The message is read by x/net's dnsmessage, since compressed names are no subject of this program.
 type DNSWhoami struct {
 	Server string // "host:port" of the name server, which is itself looked up by the system
@@ -24,8 +24,9 @@ type DNSWhoami struct {
 	line
 }
 
-// DefaultWhoami are the name servers that are asked when no STUN server answers. Google documents o-o.myaddr in
-// https://developers.google.com/speed/public-dns/faq, Cisco its name as the way to see the own address with OpenDNS.
+// DefaultWhoami are the name servers that are asked when no STUN server answers: Google's and Cisco's (OpenDNS). Both
+// names have been in use for this for many years (`dig -t txt o-o.myaddr.l.google.com @ns1.google.com`), and neither
+// operator promises them; losing one only costs time.
 func DefaultWhoami() []*DNSWhoami {
 	return []*DNSWhoami{
 		{Server: "ns1.google.com:53", Name: "o-o.myaddr.l.google.com", TXT: true},
@@ -43,7 +44,8 @@ func (d *DNSWhoami) Probe(ctx context.Context, f Family) (Sighting, error) {
 	var raw [2]byte
 	rand.Read(raw[:]) // never fails
 	id := binary.BigEndian.Uint16(raw[:])
-	m := dnsmessage.Message{Header: dnsmessage.Header{ID: id}, Questions: []dnsmessage.Question{q}}
+	// Recursion is desired as dig does it: OpenDNS is a resolver, and may refuse another kind of question.
+	m := dnsmessage.Message{Header: dnsmessage.Header{ID: id, RecursionDesired: true}, Questions: []dnsmessage.Question{q}}
 	packed, err := m.Pack()
 	if err != nil {
 		return Sighting{}, fault(FaultDNS, "the name %s cannot be asked for: %v", d.Name, err)
