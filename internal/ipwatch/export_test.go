@@ -10,3 +10,14 @@ var (
 
 	InterfaceAddrs = (*Detector).interfaceAddrs
 )
+
+// The parsers and the size of what unauthenticated servers are asked.
+var (
+	ParseSTUN   = parseSTUN
+	STUNRequest = stunRequest
+	ParseWhoami = parseWhoami
+	ErrStray    = errStray
+)
+
+// Headers is the size of the headers of a packet.
+func (f Family) Headers() int { return f.headers() }
