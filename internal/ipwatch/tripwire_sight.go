@@ -107,8 +107,12 @@ func (s *server) accuse(now time.Time) {
 	s.accused, s.accusedAt = true, now
 }
 
-// strike counts a hint that changed nothing.
+// strike counts a hint that changed nothing. An HTTPS source gets none: nobody can forge what it says, it is the last
+// one to ask, and it is asked rarely already.
 func (s *server) strike(now time.Time) {
+	if s.verified {
+		return
+	}
 	s.forgive(now)
 	s.strikes = min(s.strikes+1, 2*maxStrikes) // so that it is forgiven within hours, whatever it did
 	s.struck = now
