@@ -34,19 +34,20 @@ type world struct {
 	ctx   context.Context
 	stop  func()
 
-	mu      sync.Mutex
-	addr    netip.Addr
-	addr6   netip.Addr
-	dead    map[string]bool // "stun", "dns", "https", or one server
-	says    map[string]func(n int) netip.Addr
-	noRoute bool
-	every   time.Duration
-	asked   []question
-	count   map[string]int
-	hints   []ipwatch.Hint
-	told    int // HintStatus
-	done    chan struct{}
-	keep    func(h ipwatch.Hint) // called with each hint, as the keeper would be
+	mu        sync.Mutex
+	addr      netip.Addr
+	addr6     netip.Addr
+	dead      map[string]bool // "stun", "dns", "https", or one server
+	says      map[string]func(n int) netip.Addr
+	noRoute   bool
+	every     time.Duration
+	asked     []question
+	count     map[string]int
+	hints     []ipwatch.Hint
+	told      int // HintStatus
+	done      chan struct{}
+	concluded netip.Addr           // the last evidence
+	keep      func(h ipwatch.Hint) // called with each hint, as the keeper would be
 }
 
 type question struct {
@@ -110,19 +111,37 @@ func (w *world) start() *world {
 	return w
 }
 
-// evidence makes the world's keeper: each hint is followed by a look at the true address, which is concluded.
+// evidence makes the world's keeper: each hint is followed by a look at the true address, which is concluded; an
+// address that is not known is looked at again now and then.
 func (w *world) evidence() *world {
-	w.wire.Concluded(ipwatch.V4, w.addr)
-	w.keep = func(ipwatch.Hint) {
+	look := func() {
 		time.Sleep(150 * time.Millisecond)
 		w.mu.Lock()
 		addr := w.addr
 		if w.noRoute || w.dead["https"] {
 			addr = netip.Addr{}
 		}
+		w.concluded = addr
 		w.mu.Unlock()
 		w.wire.Concluded(ipwatch.V4, addr)
 	}
+	w.concluded = w.addr
+	w.wire.Concluded(ipwatch.V4, w.addr)
+	w.keep = func(ipwatch.Hint) { look() }
+	go func() {
+		for w.ctx.Err() == nil {
+			select {
+			case <-w.ctx.Done():
+			case <-time.After(ipwatch.LookAgain):
+				w.mu.Lock()
+				known := w.concluded.IsValid()
+				w.mu.Unlock()
+				if !known {
+					look()
+				}
+			}
+		}
+	}()
 	return w
 }
 
