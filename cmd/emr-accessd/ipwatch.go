@@ -38,13 +38,13 @@ type ipWatching struct {
 	notice   *noticing
 	families []ipwatch.Family
 	pace     ipwatch.Pace
-	last     map[ipwatch.Family]string
+	history  map[ipwatch.Family][]ipwatch.Verdict
 	events   chan ipEvent
 }
 
 // watchIP runs `ip --watch`.
 func (a *app) watchIP(ctx context.Context, det *ipwatch.Detector) error {
-	w := &ipWatching{app: a, det: det, last: map[ipwatch.Family]string{}, events: make(chan ipEvent, 64)}
+	w := &ipWatching{app: a, det: det, history: map[ipwatch.Family][]ipwatch.Verdict{}, events: make(chan ipEvent, 64)}
 	for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
 		if det.Setting(f).Mode != ipwatch.ModeOff {
 			w.families = append(w.families, f)
@@ -126,6 +126,10 @@ func (w *ipWatching) ask(ctx context.Context) time.Duration {
 		v := w.det.Conclude(o, nil)
 		v.Warnings = nil // of a node that is not known: there is none here
 		w.notice.looked(v)
+		w.history[f] = append(w.history[f][max(0, len(w.history[f])-2*ipwatch.StandingAfter):], v)
+		if v.State == ipwatch.Conflict {
+			v.Why, v.Remedy = ipwatch.Standing(w.history[f])
+		}
 		ans := answerOf(v)
 		w.say(ipEvent{At: time.Now(), Event: "verdict", Family: f.String(), Verdict: &ans, TookMS: millis(time.Since(begin)), Outside: w.outside()})
 		known4 = known4 || f == ipwatch.V4 && v.State == ipwatch.Confirmed

@@ -79,6 +79,7 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 	if err != nil {
 		return err
 	}
+	place.Host = cloud.Host()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.places[t.key()] = place
@@ -181,12 +182,24 @@ func (r *round) verdict(ctx context.Context, t Target, p Place, f ipwatch.Family
 	case t.Local:
 		return r.Watch.LocalVerdict(f, nodes)
 	case f == ipwatch.V4:
-		return r.Watch.Conclude(r.obs4, nodes)
+		return r.Watch.ConcludeFor(r.obs4, nodes, r.standIns(ctx, p, nodes))
 	}
 	if r.obs6.At.IsZero() { // the place had no IPv6 the last time, and has it now
 		r.obs6 = r.Watch.Observe(ctx, ipwatch.V6)
 	}
-	return r.Watch.Conclude(r.obs6, nodes)
+	return r.Watch.ConcludeFor(r.obs6, nodes, r.standIns(ctx, p, nodes))
+}
+
+// standIns are addresses of AWS's endpoint in the region, for a target without nodes: the way to it is compared
+// in place of the way to a node. A host is looked up once a round.
+func (r *round) standIns(ctx context.Context, p Place, nodes []netip.Addr) []netip.Addr {
+	if len(nodes) > 0 || p.Host == "" {
+		return nil
+	}
+	if _, ok := r.hosts[p.Host]; !ok {
+		r.hosts[p.Host] = r.Watch.Lookup(ctx, p.Host)
+	}
+	return r.hosts[p.Host]
 }
 
 func familyName(f ipwatch.Family) string {
@@ -210,7 +223,7 @@ func (r *round) target(ctx context.Context, t Target, err error) TargetReport {
 	}
 	for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
 		v := r.verdict(ctx, t, place, f)
-		tr.Verdicts[f.String()] = reportVerdict(v)
+		tr.Verdicts[f.String()] = r.reportVerdict(t, v)
 		r.judge(t, f, v)
 	}
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -57,7 +58,7 @@ var errStale = errors.New("the look at the own address is too old")
 func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Report, error) {
 	st, warning := k.Store.Load()
 	r := &round{Keeper: k, req: req, st: st, now: k.wall(), clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
-		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}}
+		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}, checked: map[string]ipwatch.Verdict{}, hosts: map[string][]netip.Addr{}}
 	if warning != "" {
 		r.rep.Warnings = append(r.rep.Warnings, warning)
 	}
@@ -108,6 +109,8 @@ type round struct {
 	work     []*groupWork
 	next     time.Time // wall clock: something is due then
 	families map[familyKey]sgsync.Family
+	checked  map[string]ipwatch.Verdict // by memoryKey: what a check has concluded
+	hosts    map[string][]netip.Addr    // of endpoints that stand in for nodes
 	observed bool
 	asked    time.Time // wall clock: when the own address was looked at
 	obs4     ipwatch.Observation
