@@ -106,7 +106,7 @@ type Keeper struct {
 	Log  *slog.Logger
 	// Dial connects to a node's port as the last proof that a new rule works; nil is no proof (probe = false).
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Looked, when set, is told of each look at the address that settled everything.
+	// Looked, when set, is told of each new look at the address.
 	Looked func(v4, v6 ipwatch.Observation)
 	// Noticing, when set, says how changes of the address are noticed; asked at the start of the daemon and at
 	// each [ipwatch.HintStatus].

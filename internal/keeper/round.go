@@ -29,6 +29,9 @@ type Request struct {
 	// Event says that something happened: a pause after failures is cut short.
 	Event bool
 
+	news <-chan struct{} // an event has come: a look that is under way is about a network that is gone
+	anew func() bool     // such a look may begin anew
+
 	recall *look // stands for a look at the address, as long as nothing has to be written
 }
 
@@ -113,6 +116,7 @@ type round struct {
 	hosts    map[string][]netip.Addr    // of endpoints that stand in for nodes
 	observed bool
 	asked    time.Time // wall clock: when the own address was looked at
+	began    time.Time // the same, monotonic
 	obs4     ipwatch.Observation
 	obs6     ipwatch.Observation
 }
