@@ -41,8 +41,8 @@ of these clusters are looked at. Nobody else's rule is touched.`,
 			if err := a.print(rep, func(w io.Writer) { renderRevoke(w, rep) }); err != nil {
 				return err
 			}
-			if k.Store.Running() && rep.Failed() == nil {
-				fmt.Fprintln(a.Err, "emr-accessd: hint: the daemon runs and will authorize your address again; stop it first: emr-accessd stop")
+			if k.Store.Running() && k.Store.Paused(time.Now()) == nil && rep.Failed() == nil {
+				fmt.Fprintln(a.Err, "emr-accessd: hint: the daemon runs and will authorize your address again; first pause it (emr-accessd pause) or stop it (emr-accessd stop)")
 			}
 			return a.verdict(rep, false)
 		},

@@ -22,7 +22,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 	l.remember()
 	req := Request{}
 	for {
-		rep, err := k.Round(ctx, req)
+		rep, err := k.Round(ctx, l.unattended(req))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -45,6 +45,7 @@ type loop struct {
 	again   time.Time // when such an address is looked at again; zero: it is known
 	look    *look     // the last one that settled everything
 	budget  budget
+	paused  bool // what was told last
 }
 
 // wait returns the next round to make. It ends early, with nothing to do, when ctx ends.
@@ -103,6 +104,10 @@ func (l *loop) pause() time.Duration {
 
 // untilDue reads the due time from the state, which commands change too.
 func (l *loop) untilDue() time.Duration {
+	if p := l.Store.Paused(l.wall()); p != nil {
+		l.look = nil // what was seen before a pause stands for nothing after it
+		return p.left(l.wall())
+	}
 	st, _ := l.Store.Load()
 	return st.untilDue(l.wall())
 }

@@ -28,7 +28,8 @@ type Request struct {
 	// Event says that something happened: a pause after failures is cut short.
 	Event bool
 
-	recall *look // stands for a look at the address, as long as nothing has to be written
+	recall     *look // stands for a look at the address, as long as nothing has to be written
+	unattended bool  // the daemon's own: none while it is paused
 }
 
 // ErrNothing is returned when there is no target at all.
@@ -56,6 +57,9 @@ var errStale = errors.New("the look at the own address is too old")
 
 func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Report, error) {
 	st, warning := k.Store.Load()
+	if req.unattended && k.Store.Paused(k.wall()) != nil {
+		return st.idle(), nil
+	}
 	r := &round{Keeper: k, req: req, st: st, now: k.wall(), clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
 		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}}
 	if warning != "" {
