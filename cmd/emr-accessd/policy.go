@@ -127,7 +127,9 @@ func (a *app) policyTargets(ctx context.Context, args []string, offline bool) ([
 		}
 	}
 	if len(targets) == 0 {
-		targets = []keeper.Target{{Label: "every cluster", Profile: a.flags.profile, Region: a.flags.region, Account: a.flags.account}}
+		t := a.here()
+		t.Label = "every cluster"
+		targets = []keeper.Target{t}
 	}
 	return targets, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/awssim"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -62,6 +63,7 @@ func TestScripts(t *testing.T) {
 			"rule":      cmdRule,
 			"fault":     cmdFault,
 			"foreign":   cmdForeign,
+			"left":      cmdLeft,
 			"cluster": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).sim.SetClusterState(worldOf(ts).cluster, args[0])
 			},
@@ -157,6 +159,16 @@ func cmdFault(ts *testscript.TestScript, _ bool, args []string) {
 		f.Times = n
 	}
 	worldOf(ts).sim.Inject(f)
+}
+
+// left CIDR USER DURATION: a rule that a computer of a user has left behind, whose lease ends then.
+func cmdLeft(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	ends, err := time.ParseDuration(args[2])
+	ts.Check(err)
+	h := sgsync.Holder{UserID: args[1], Installation: "0123456789abcdef"}
+	w.sim.AddRule(w.master, awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: args[0], Tags: map[string]string{sgsync.OwnerTag: args[1],
+		h.Key(): sgsync.FormatLease(time.Now().Add(ends), time.Now().Add(ends-24*time.Hour), "gone@laptop")}})
 }
 
 // foreign FILE: the rules without our tags are those of the snapshot.
