@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -23,6 +24,7 @@ type app struct {
 
 	mu      sync.Mutex
 	clients map[string]*awsclient.Client // opened in the last round, by profile and region
+	signIn  signIn
 }
 
 // load reads the configuration and lays the flags over it.
@@ -88,14 +90,22 @@ func (a *app) keeper() (*keeper.Keeper, error) {
 		return nil, err
 	}
 	r := a.cfg.Rules
-	return &keeper.Keeper{Open: a.open, Watch: det, Store: st, Targets: targets, Who: who(), Lease: r.Lease, Tags: r.Tags,
+	k := &keeper.Keeper{Open: a.open, Watch: det, Store: st, Targets: targets, Who: who(), Lease: r.Lease, Tags: r.Tags,
 		ReportExpired: r.Expired == config.ExpiredReport, Prefix6: a.cfg.Address.IPv6Prefix, Transient: transient,
-		Log: a.logger(), Progress: a.status.say}, nil
+		Log: a.logger(), Progress: a.status.say}
+	if r.Probe {
+		k.Dial = (&net.Dialer{}).DialContext
+		if demo := demoDial(); demo != nil {
+			k.Dial = demo
+		}
+	}
+	return k, nil
 }
 
 // open signs in anew: a round never works with what an earlier one read.
 func (a *app) open(ctx context.Context, profile, region string) (keeper.Cloud, error) {
 	c, err := awsclient.Open(ctx, awsclient.Options{Profile: profile, Region: region, UserAgent: "emr-accessd/" + version()})
+	a.signIn.opened(profile+"|"+region, err)
 	if err != nil {
 		return nil, err
 	}

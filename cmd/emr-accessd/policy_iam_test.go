@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/awssim"
 	"github.com/emr-accessd/emr-accessd/internal/iampolicy"
@@ -74,6 +75,11 @@ func TestPolicyAllowsWhatIsCalled(t *testing.T) {
 	m.sim.AddRule(m.master, awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: "203.0.113.77/32", Tags: map[string]string{"emr-accessd-owner": "AIDAGONE",
 		"emr-accessd-lease-AIDAGONE-0123456789abcdef": "2020-01-01T00:00:00Z 2020-01-01T00:00:00Z gone@laptop"}}) // left behind
 	m.as(alice, "policy", "--check", "--with", "connect,clusters,sweep")
+	m.sim.AddRule(m.master, awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: "203.0.113.78/32", Tags: map[string]string{"emr-accessd-owner": "AIDAGONE",
+		"emr-accessd-lease-AIDAGONE-0123456789abcdef": "2020-01-01T00:00:00Z 2020-01-01T00:00:00Z gone@laptop",
+		"emr-accessd-lease-AIDAHERE-0123456789abcdef": time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + " 2020-01-01T00:00:00Z here@desk"}})
+	m.as(alice, "sweep", "--all")
+	m.as(alice, "clusters")
 	m.as(alice, "sync", "nightly-etl") // a cluster by name
 	m.as(alice, "revoke")
 	m.as(bob, "revoke")

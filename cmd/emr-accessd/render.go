@@ -32,6 +32,7 @@ func renderReport(w io.Writer, rep keeper.Report) {
 		for _, g := range t.Groups {
 			renderGroup(w, g, rep.Applied)
 		}
+		renderReach(w, t)
 		for _, warning := range t.Warnings {
 			fmt.Fprintf(w, "  note: %s\n", printable(warning))
 		}
@@ -39,6 +40,18 @@ func renderReport(w io.Writer, rep keeper.Report) {
 	for _, warning := range rep.Warnings {
 		fmt.Fprintf(w, "note: %s\n", printable(warning))
 	}
+}
+
+// renderReach says what a connection to the port has shown.
+func renderReach(w io.Writer, t keeper.TargetReport) {
+	if t.Reach == nil {
+		return
+	}
+	mark := ""
+	if t.Reach.State != keeper.ReachOpen {
+		mark = "warning: "
+	}
+	fmt.Fprintf(w, "  %s%s\n", mark, printable(t.Reach.Why))
 }
 
 func renderHead(w io.Writer, t keeper.TargetReport) {

@@ -44,7 +44,10 @@ func TestScripts(t *testing.T) {
 			for _, op := range operators {
 				env.Vars = append(env.Vars, "ECHO_"+op+"="+w.servers[op].URL+"/")
 			}
+			portal := newPortal()
+			env.Defer(portal.Close)
 			env.Vars = append(env.Vars, w.env()...)
+			env.Vars = append(env.Vars, "AWS_ENDPOINT_URL_SSO="+portal.URL)
 			env.Vars = append(env.Vars, "GORACE=atexit_sleep_ms=0") // else a -race build sleeps a second at its end
 			env.Vars = append(env.Vars, "HOME="+home, "USERPROFILE="+home, "EMR_ACCESSD_CONFIG="+filepath.Join(dir, "config.toml"),
 				"EMR_ACCESSD_STATE="+filepath.Join(dir, "state"), "AWS_CONFIG_FILE="+filepath.Join(home, "aws-config"),
@@ -64,6 +67,7 @@ func TestScripts(t *testing.T) {
 			"fault":     cmdFault,
 			"foreign":   cmdForeign,
 			"left":      cmdLeft,
+			"signin":    cmdSignIn,
 			"cluster": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).sim.SetClusterState(worldOf(ts).cluster, args[0])
 			},

@@ -20,13 +20,20 @@ const renewSession = 20 * time.Minute
 // session keeps a temporary target alive while connected. The returned func ends it: the rule is given back
 // when no daemon runs and no other session to the same target is open.
 func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, temporary bool) (end func(), err error) {
+	// Who holds this lock has a session open: the daemon looks behind the NAT more often then.
+	open := flock.New(k.Store.Path(keeper.SessionsLock), flock.SetPermissions(0o600))
+	if _, err := open.TryRLockContext(ctx, 50*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("session lock: %w", err)
+	}
+	closed := func() { _ = open.Unlock() }
 	if !temporary {
-		return func() {}, nil
+		return closed, nil
 	}
 	sum := sha256.Sum256([]byte(t.Label + "|" + t.Profile + "|" + t.Region))
 	lock := flock.New(k.Store.Path("session-"+hex.EncodeToString(sum[:8])+".lock"), flock.SetPermissions(0o600))
 	// Before the first round: a session that ends gives the rule back only when no other has begun.
 	if _, err := lock.TryRLockContext(ctx, 50*time.Millisecond); err != nil {
+		closed()
 		return nil, fmt.Errorf("session lock: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -48,6 +55,7 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 		}
 	}()
 	return func() {
+		closed()
 		stop()
 		<-done
 		_ = lock.Unlock()

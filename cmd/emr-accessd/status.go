@@ -28,6 +28,7 @@ type statusAnswer struct {
 	Warnings   []string              `json:"warnings"`
 	Config     string                `json:"config"`
 	StateDir   string                `json:"state_dir"`
+	Noticing   []string              `json:"noticing"`
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -55,7 +56,7 @@ func (a *app) statusOf(store *keeper.Store) statusAnswer {
 	st, warning := store.Load()
 	s := st.Status
 	ans := statusAnswer{Running: store.Running(), Paused: store.Paused(time.Now()), Targets: s.Report.Targets, LastRound: instant(s.LastRound), NextRound: instant(s.NextRound),
-		LastChange: instant(s.Changed), Identities: s.Identity, Config: a.cfg.Path, StateDir: store.Dir(), Warnings: []string{}}
+		LastChange: instant(s.Changed), Identities: s.Identity, Config: a.cfg.Path, StateDir: store.Dir(), Warnings: []string{}, Noticing: append([]string{}, s.Noticing...)}
 	if s.LastError != "" {
 		ans.LastError = &s.LastError
 	}
@@ -117,6 +118,11 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 		}
 		fmt.Fprintln(w)
 	}
+	if s.Running {
+		for _, n := range s.Noticing {
+			fmt.Fprintln(w, printable(n))
+		}
+	}
 	if s.Identity != nil {
 		fmt.Fprintf(w, "AWS: account %s, %s\n", printable(s.Identity.Account), printable(s.Identity.ARN))
 	}
@@ -135,6 +141,7 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 			fmt.Fprintf(w, "  %s in %s\n", g.ID, g.Region)
 			renderRules(w, g, now)
 		}
+		renderReach(w, t)
 	}
 	if len(s.Warnings) > 0 {
 		fmt.Fprintln(w)

@@ -60,6 +60,9 @@ func (a *app) sync(ctx context.Context, args []string, dry, wait bool) error {
 		sleep(ctx, waitStep)
 		rep, err = k.Round(ctx, keeper.Request{Targets: targets})
 	}
+	if err == nil && !dry {
+		rep = k.Prove(ctx, rep)
+	}
 	a.status.clear()
 	if err != nil {
 		return err

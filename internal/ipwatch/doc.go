@@ -3,7 +3,7 @@
 //
 // Authorizing a wrong address opens a cluster to a stranger, so there are two classes of knowledge:
 //
-//   - A hint ([Hint], [EventSource], [Timer]) says "look again". It authorizes nothing.
+//   - A hint ([Hint], [EventSource]) says "look again". It authorizes nothing.
 //   - Evidence is what echo services answer over HTTPS with a verified certificate ([Detector.Observe]): on a
 //     fresh direct connection of a forced family, never through a proxy, without redirects, status 200, at
 //     most 2 KB, the whole body one public address.

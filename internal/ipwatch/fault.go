@@ -55,6 +55,9 @@ func (e *EchoError) Unwrap() error { return e.err }
 // ErrNoRoute says that the system positively has no route to an address (or not this family at all).
 var ErrNoRoute = errors.New("no route")
 
+// NoRoute tells whether an error says positively that there is no route.
+func NoRoute(err error) bool { return errors.Is(err, ErrNoRoute) || noRouteErrno(err) }
+
 // fault makes an EchoError. Foreign arguments need no escaping.
 func fault(f Fault, format string, args ...any) *EchoError {
 	return &EchoError{Fault: f, text: clean(fmt.Sprintf(format, args...), 200)}

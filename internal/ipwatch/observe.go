@@ -58,12 +58,18 @@ func (d *Detector) begin(f Family) (Observation, []Source) {
 		return o, nil
 	}
 	sources := d.sourcesOf(f)
-	if len(sources) > 0 && !slices.ContainsFunc(sources, func(s Source) bool { return d.routed(f, s) }) {
+	if len(sources) > 0 && !d.Routed(f) {
 		o.NoRoute = true
 		o.Absent = f == V6 && d.absent(f)
 		return o, nil
 	}
 	return o, sources
+}
+
+// Routed tells whether there may be a way out over a family, without sending anything; only a positive "no route"
+// is false.
+func (d *Detector) Routed(f Family) bool {
+	return slices.ContainsFunc(d.sourcesOf(f), func(s Source) bool { return d.routed(f, s) })
 }
 
 // routed tells whether the system may have a route to a source; only a positive "no route" is false. A name is

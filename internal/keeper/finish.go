@@ -45,6 +45,8 @@ func (r *round) finish(ctx context.Context) error {
 		st.Status.Report.merge(shown)
 	}
 	st.Status.Identity = r.identities()
+	reached := r.reached(st)
+	r.Store.reaching.Store(&reached)
 	return r.Store.Save(st)
 }
 
@@ -119,6 +121,9 @@ func (r *round) kept() Report {
 	for i := range rep.Targets {
 		t := &rep.Targets[i]
 		for _, old := range r.st.Status.Report.Targets {
+			if old.Target == t.Target {
+				t.sameReach(old)
+			}
 			if t.Err == nil || len(t.Groups) > 0 || old.Target != t.Target {
 				continue
 			}

@@ -11,13 +11,6 @@ const (
 	// Eight looks a day cost some 0.15 MB; changes are noticed by events and by the watch behind the NAT,
 	// and every write has a fresh look of its own.
 	EvidenceAge = 3 * time.Hour
-	// LookSpacing and LooksPerMinute bound how often the sources are asked.
-	LookSpacing    = 2 * time.Second
-	LooksPerMinute = 6
-	// LookAgain is how often an address that stays unknown is looked at; LookAgain6 the same while only IPv6
-	// is not known, and the cluster is reached over IPv4.
-	LookAgain  = 5 * time.Minute
-	LookAgain6 = 30 * time.Minute
 	// PatienceV6 is how long IPv6 may be slower than IPv4: some routers drop what they do not route.
 	PatienceV6 = time.Second
 	// AskAgain is how old the look at the own address may be when the rest of the round begins: signing in
@@ -40,11 +33,6 @@ const (
 // network that is coming up, the last for an expired sign-in overnight; any event cuts them short.
 var backoff = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second,
 	30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute}
-
-// lookAgain are the pauses before an unknown address is looked at again; LookAgain follows. Portals are signed
-// in to and routers come up within a minute or so; any event starts the table anew.
-var lookAgain = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second,
-	32 * time.Second, time.Minute}
 
 // passWait is the pause before the nth look at a group in one round. The second look follows at once: a
 // rule was joined, or had changed. Later ones wait for EC2's reads to show what its writes did (σ).

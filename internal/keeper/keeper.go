@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 
@@ -101,6 +102,8 @@ type Keeper struct {
 	// Wall is the wall clock; nil is the real one. Laptops sleep, so monotonic time is not enough.
 	Wall func() time.Time
 	Log  *slog.Logger
+	// Dial connects to a node's port as the last proof that a new rule works; nil is no proof (probe = false).
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Looked, when set, is told of each look at the address that settled everything.
 	Looked func(v4, v6 ipwatch.Observation)
 	// Noticing, when set, says how changes of the address are noticed; asked at the start of the daemon and at

@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -38,7 +37,7 @@ func (l *loop) looked(rep Report, err error) {
 	now := time.Now()
 	fresh := rep.look != nil && rep.look != l.look
 	if fresh && rep.look.questions() > 0 {
-		l.budget.spend(now)
+		l.pace.Asked(now)
 	}
 	if err != nil {
 		l.again = time.Time{} // the next round comes by itself
@@ -47,19 +46,11 @@ func (l *loop) looked(rep Report, err error) {
 	four, six := rep.unknown()
 	if four || six {
 		l.look = nil
-		table, rest := lookAgain[:], LookAgain
-		if !four {
-			rest = LookAgain6
-		}
-		pause := rest
-		if l.unknown < len(table) {
-			pause = table[l.unknown]
-		}
-		l.unknown++
-		l.again = now.Add(spread(pause, 0.2))
+		l.again = now.Add(l.pace.Unknown(!four))
 		return
 	}
-	l.unknown, l.again = 0, time.Time{}
+	l.pace.Known()
+	l.again = time.Time{}
 	if !fresh {
 		return
 	}
@@ -80,35 +71,6 @@ func (r Report) unknown() (four, six bool) {
 
 func unsettled(v Verdict) bool {
 	return v.State != "" && v.State != string(ipwatch.Confirmed) && v.State != string(ipwatch.Absent)
-}
-
-// spread makes a pause longer or shorter at random, by a part of it.
-func spread(d time.Duration, part float64) time.Duration {
-	return d + time.Duration((2*rand.Float64()-1)*part*float64(d))
-}
-
-// budget bounds how often the sources are asked, whatever happens: they belong to others, and a network that
-// never rests, or a liar on the way, must not make this computer a nuisance to them.
-type budget struct {
-	spent []time.Time // the latest, at most LooksPerMinute of them
-}
-
-// wait is how long the next look has to wait.
-func (b *budget) wait(now time.Time) (d time.Duration) {
-	if n := len(b.spent); n > 0 {
-		d = LookSpacing - now.Sub(b.spent[n-1])
-		if n == LooksPerMinute {
-			d = max(d, time.Minute-now.Sub(b.spent[0]))
-		}
-	}
-	return max(d, 0)
-}
-
-func (b *budget) spend(now time.Time) {
-	b.spent = append(b.spent, now)
-	if n := len(b.spent); n > LooksPerMinute {
-		b.spent = slices.Clone(b.spent[n-LooksPerMinute:])
-	}
 }
 
 // remember puts on disk how changes are noticed, for `status`.

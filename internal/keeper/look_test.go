@@ -124,7 +124,7 @@ func TestLookAgain(t *testing.T) {
 			t.Errorf("asked at %v after an event at %v", after, now)
 		}
 		l.v4(at(office))
-		d.sleep(15 * time.Second)
+		d.sleep(time.Minute)
 		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
 		d.stop()
 	})
@@ -156,15 +156,15 @@ func TestLookBudget(t *testing.T) {
 		}
 		d.sleep(0)
 		got := d.questions()
-		if len(got) < 5*keeper.LooksPerMinute-3 {
+		if len(got) < 5*ipwatch.LooksPerMinute-3 {
 			t.Errorf("asked only %d times in five minutes: %v", len(got), got)
 		}
 		for i := range got {
-			if i > 0 && got[i]-got[i-1] < keeper.LookSpacing {
+			if i > 0 && got[i]-got[i-1] < ipwatch.LookSpacing {
 				t.Errorf("asked at %v and %v", got[i-1], got[i])
 			}
-			if i >= keeper.LooksPerMinute && got[i]-got[i-keeper.LooksPerMinute] < time.Minute {
-				t.Errorf("asked %d times within a minute: %v", keeper.LooksPerMinute+1, got)
+			if i >= ipwatch.LooksPerMinute && got[i]-got[i-ipwatch.LooksPerMinute] < time.Minute {
+				t.Errorf("asked %d times within a minute: %v", ipwatch.LooksPerMinute+1, got)
 			}
 		}
 		d.stop()

@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +19,9 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 		return err
 	}
 	defer release()
-	l := loop{Keeper: k, hints: hints}
+	l := loop{Keeper: k, hints: hints, settle: func() {}}
 	l.remember()
+	defer func() { l.settle() }()
 	req := Request{}
 	for {
 		rep, err := k.Round(ctx, l.unattended(req))
@@ -28,6 +30,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 		}
 		l.report(rep, err)
 		l.looked(rep, err)
+		l.prove(ctx, rep)
 		req = l.wait(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -38,14 +41,14 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 // loop is what the daemon knows between rounds; all else is in the state.
 type loop struct {
 	*Keeper
-	hints   <-chan ipwatch.Hint
-	failed  int       // rounds in a row that could not be made at all
-	told    string    // the last of their errors: one line a change, not one a round
-	unknown int       // looks in a row that left the address unknown, since the last event
-	again   time.Time // when such an address is looked at again; zero: it is known
-	look    *look     // the last one that settled everything
-	budget  budget
-	paused  bool // what was told last
+	hints  <-chan ipwatch.Hint
+	failed int       // rounds in a row that could not be made at all
+	told   string    // the last of their errors: one line a change, not one a round
+	again  time.Time // when such an address is looked at again; zero: it is known
+	look   *look     // the last one that settled everything
+	pace   ipwatch.Pace
+	settle func() // ends the proof that is under way, and waits for its end
+	paused bool   // what was told last
 }
 
 // wait returns the next round to make. It ends early, with nothing to do, when ctx ends.
@@ -71,7 +74,7 @@ func (l *loop) wait(ctx context.Context) Request {
 			return Request{recall: l.recall()}
 		case <-again:
 			if allowed == nil {
-				allowed = time.After(l.budget.wait(time.Now()))
+				allowed = time.After(l.pace.Wait(time.Now()))
 			}
 		case <-allowed:
 			return check
@@ -83,11 +86,12 @@ func (l *loop) wait(ctx context.Context) Request {
 				l.remember()
 			default:
 				if h.Kind != ipwatch.HintTimer {
-					check.Event, l.unknown = true, 0
+					check.Event = true
+					l.pace.Event()
 				}
 				l.log().Debug("the address may have changed", slog.String("event", string(h.Kind)), slog.String("reason", h.Reason))
 				if allowed == nil {
-					allowed = time.After(l.budget.wait(time.Now()))
+					allowed = time.After(l.pace.Wait(time.Now()))
 				}
 			}
 		}
@@ -110,6 +114,33 @@ func (l *loop) untilDue() time.Duration {
 	}
 	st, _ := l.Store.Load()
 	return st.untilDue(l.wall())
+}
+
+// prove tries a rule that was put in place, beside the loop: a port that does not answer takes some time, and the
+// address may change again meanwhile.
+func (l *loop) prove(ctx context.Context, rep Report) {
+	if l.Dial == nil || !slices.ContainsFunc(rep.Targets, func(t TargetReport) bool { _, ok := t.proving(); return ok && rep.Applied }) {
+		return
+	}
+	l.settle()
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	l.settle = func() {
+		cancel()
+		<-done
+	}
+	go func() {
+		defer close(done)
+		for _, t := range l.Prove(ctx, rep).Targets {
+			switch {
+			case t.Reach == nil:
+			case t.Reach.State == ReachOpen:
+				l.log().Info("the port answers", slog.String("target", t.Target), slog.String("node", t.Reach.Node))
+			default:
+				l.log().Warn("the rule is not proved", slog.String("target", t.Target), slog.String("state", t.Reach.State), slog.String("why", t.Reach.Why))
+			}
+		}
+	}()
 }
 
 // report logs one line per round that changed something or failed.

@@ -164,17 +164,17 @@ func TestLoopBacksOff(t *testing.T) {
 						t.Fatalf("rounds at %v: pause %d is not about %v", r, i, want*time.Second)
 					}
 				}
-				d.sleep(time.Second)
+				d.sleep(time.Until(l.state().Status.NextRound) + 10*time.Second) // none is due for a while
 				n := len(d.rounds())
 				d.hint(ipwatch.HintTimer)
-				d.sleep(keeper.LookSpacing)
+				d.sleep(ipwatch.LookSpacing)
 				if len(d.rounds()) != n {
 					t.Error("a tick cut the pause short")
 				}
 				now := time.Since(d.start)
 				d.hint(ipwatch.HintLink)
-				d.sleep(keeper.LookSpacing)
-				if r := d.rounds(); len(r) != n+1 || r[n] < now || r[n] > now+keeper.LookSpacing {
+				d.sleep(ipwatch.LookSpacing)
+				if r := d.rounds(); len(r) != n+1 || r[n] < now || r[n] > now+ipwatch.LookSpacing {
 					t.Errorf("an event at %v made rounds at %v", now, r[n:])
 				}
 				if st := l.state(); st.Status.LastError == "" || st.Failures == 0 {
@@ -184,7 +184,7 @@ func TestLoopBacksOff(t *testing.T) {
 				l.v4(at(home))
 				l.world.cluster("j-1", "sg-1", "203.0.113.10", "")
 				d.hint(ipwatch.HintLink)
-				d.sleep(keeper.LookSpacing)
+				d.sleep(ipwatch.LookSpacing)
 				if st := l.state(); st.Status.LastError != "" || st.Failures != 0 {
 					t.Errorf("status: %+v", st.Status)
 				}

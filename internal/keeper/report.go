@@ -30,10 +30,12 @@ type TargetReport struct {
 	Hint     string             `json:"hint,omitempty"`
 	Warnings []string           `json:"warnings,omitempty"`
 	Identity *Identity          `json:"identity,omitempty"`
+	Reach    *Reach             `json:"reach,omitempty"` // nil: nothing was tried
 	Err      error              `json:"-"`
 	Place    Place              `json:"-"`
 
-	key string // Target.key
+	key   string // Target.key
+	local bool   // Target.Local
 }
 
 // Verdict is what is concluded about one family for one target.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -18,6 +19,8 @@ import (
 type Store struct {
 	dir     string
 	derived string // installation id, "" where the machine has none
+
+	reaching atomic.Pointer[Reaching] // of the last round of this process
 }
 
 // maxStateFile bounds what is read back: a state of a thousand rules has some hundred kilobytes.
@@ -40,7 +43,7 @@ func OpenStore(dir, usual string) (*Store, error) {
 	if err := private(dir); err != nil {
 		return nil, err
 	}
-	return &Store{dir, Installation(dir, usual)}, nil
+	return &Store{dir: dir, derived: Installation(dir, usual)}, nil
 }
 
 // Dir is the folder's path.
@@ -92,6 +95,19 @@ func (s *Store) Daemon() (release func(), err error) {
 func (s *Store) Running() bool {
 	l := flock.New(s.Path("run.lock"), flock.SetPermissions(0o600))
 	ok, err := l.TryRLock() // shared: two probes do not take each other for a daemon
+	if ok {
+		_ = l.Unlock()
+	}
+	return err == nil && !ok
+}
+
+// SessionsLock is the file that every open `connect` session holds a shared lock on.
+const SessionsLock = "sessions.lock"
+
+// Sessions reports whether a `connect` session of this installation is open.
+func (s *Store) Sessions() bool {
+	l := flock.New(s.Path(SessionsLock), flock.SetPermissions(0o600))
+	ok, err := l.TryLock()
 	if ok {
 		_ = l.Unlock()
 	}

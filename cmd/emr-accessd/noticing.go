@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+)
+
+// noticing is what notices that the own address may have changed: the system's events, and the watch behind the
+// NAT.
+type noticing struct {
+	*ipwatch.Watcher
+	system   *ipwatch.System
+	tripwire *ipwatch.Tripwire // nil where no public address is looked for
+}
+
+// notice puts it together. reach tells which nodes matter and which families; interval how often it is looked
+// behind the NAT now.
+func (a *app) notice(det *ipwatch.Detector, nodes func() []netip.Addr, families func() []ipwatch.Family, interval func() time.Duration) *noticing {
+	n := &noticing{system: ipwatch.NewSystem()}
+	n.Watcher = &ipwatch.Watcher{System: n.system, Compare: comparer(ipwatch.Snapshotter{Targets: nodes})}
+	if demoBind() != nil {
+		n.System = merged{n.system, demoMoves{}}
+	}
+	automatic := func() (fs []ipwatch.Family) {
+		for _, f := range families() {
+			if det.Setting(f).Mode == ipwatch.ModeAuto {
+				fs = append(fs, f)
+			}
+		}
+		return fs
+	}
+	n.Routed = func() bool {
+		return slices.ContainsFunc([]ipwatch.Family{ipwatch.V4, ipwatch.V6}, det.Routed)
+	}
+	if det.Setting(ipwatch.V4).Mode != ipwatch.ModeAuto && det.Setting(ipwatch.V6).Mode != ipwatch.ModeAuto {
+		return n // what is fixed or local does not change behind the NAT
+	}
+	n.tripwire = &ipwatch.Tripwire{Slow: det.Glance, Interval: interval, Families: automatic, Routed: det.Routed, Log: a.logger()}
+	wire := ipwatch.Wire{Bind: det.Bind}
+	for _, s := range a.cfg.Address.STUN {
+		n.tripwire.STUN = append(n.tripwire.STUN, &ipwatch.STUN{Server: s, Wire: wire})
+	}
+	if len(n.tripwire.STUN) > 0 {
+		for _, d := range ipwatch.DefaultWhoami() {
+			d.Wire = wire
+			n.tripwire.DNS = append(n.tripwire.DNS, d)
+		}
+	}
+	n.Behind = n.tripwire
+	return n
+}
+
+// Notes says in sentences how changes are noticed, for people.
+func (n *noticing) Notes() []string {
+	notes := n.system.Notes()
+	if n.tripwire != nil {
+		notes = append(notes, n.tripwire.Sentences()...)
+	}
+	return notes
+}
+
+// looked passes on what a look at the address has confirmed: the servers behind the NAT are judged by it.
+func (n *noticing) looked(v ipwatch.Verdict) {
+	if n.tripwire != nil {
+		n.tripwire.Concluded(v.Family, v.Addr)
+	}
+}
+
+// comparer takes a snapshot at each call, and says how it differs from the one before.
+func comparer(take ipwatch.Snapshotter) func() string {
+	var mu sync.Mutex
+	var last ipwatch.Snapshot
+	first := true
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		now, err := take.Take()
+		if err != nil {
+			return "this computer's interfaces cannot be listed, so anything may have changed"
+		}
+		diff := now.Diff(last)
+		if first {
+			first, diff = false, ""
+		}
+		last = now
+		return diff
+	}
+}
+
+// merged gives the hints of two sources.
+type merged [2]ipwatch.EventSource
+
+// Events starts both. The channel is closed when both have ended.
+func (m merged) Events(ctx context.Context) (<-chan ipwatch.Hint, error) {
+	out := make(chan ipwatch.Hint, 64)
+	var wg sync.WaitGroup
+	for _, s := range m {
+		hints, err := s.Events(ctx)
+		if err != nil {
+			return nil, err
+		}
+		wg.Go(func() {
+			for h := range hints {
+				select {
+				case out <- h:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	go func() {
+		wg.Wait()
+		close(out)
+	}()
+	return out, nil
+}
