@@ -44,6 +44,8 @@ func TestScripts(t *testing.T) {
 			for _, op := range operators {
 				env.Vars = append(env.Vars, "ECHO_"+op+"="+w.servers[op].URL+"/")
 			}
+			other := newOtherAccount(env)
+			env.Values["other"] = other
 			portal := newPortal()
 			env.Defer(portal.Close)
 			env.Vars = append(env.Vars, w.env()...)
@@ -68,6 +70,10 @@ func TestScripts(t *testing.T) {
 			"foreign":   cmdForeign,
 			"left":      cmdLeft,
 			"signin":    cmdSignIn,
+			"start":     cmdStart,
+			"end":       cmdEnd,
+			"crowd":     cmdCrowd,
+			"rules":     cmdRules,
 			"cluster": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).sim.SetClusterState(worldOf(ts).cluster, args[0])
 			},
