@@ -125,7 +125,7 @@ func (d *Detector) judge(seen, proven, node, local netip.Addr, err error, what s
 	}
 	switch {
 	case errors.Is(err, ErrNoRoute):
-		return SplitRoute, fmt.Sprintf("The sources see %s, but this computer has no route to %s %s: %s.%s", seen, what, node, nothing, private), remedy
+		return SplitRoute, fmt.Sprintf("The sources see %s, but this computer has no route to %s %s (a network that is just coming up, or a VPN that lets nothing else through): %s.%s", seen, what, node, nothing, private), remedy
 	case err != nil:
 		return Unsure, fmt.Sprintf("The sources see %s, but it cannot be found out how this computer reaches %s %s (%s): %s; %s.",
 			seen, what, node, clean(err.Error(), 120), nothing, off), ""

@@ -53,7 +53,7 @@ func (d *Detector) LocalVerdict(f Family, nodes []netip.Addr) Verdict {
 			return v
 		case why != "":
 			v.Remedy = fmt.Sprintf("%s = %q", f, local)
-			v.Why = fmt.Sprintf("This computer would send from %s, but %s: %s. Is the VPN connected? If the address is right all the same, write %s under [address].",
+			v.Why = fmt.Sprintf("This computer would send from %s, but %s: %s. Is the VPN connected? Only where that address is yours for good, as in an office with a line of its own to AWS, write %s under [address].",
 				local, why, nothing, v.Remedy)
 			return v
 		case warning != "" && len(v.Warnings) == 0:

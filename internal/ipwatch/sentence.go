@@ -59,7 +59,7 @@ func (t *tally) conflict(p Policy) Verdict {
 	line := fmt.Sprintf("%s: %s.", strings.Join(parts, ", but "), nothing)
 	first := t.votes[0]
 	if p.Require == "" || first.operator != operatorKey(p.Require) {
-		return t.verdict(Conflict, line+" This network may leave by several addresses.")
+		return t.verdict(Conflict, line+" This network may leave by several addresses: a VPN with one fixed exit helps.")
 	}
 	v := t.verdict(Conflict, "")
 	v.Remedy = fixedLine(t.family, first.addr)
@@ -84,7 +84,7 @@ func (t *tally) sayIntercepted(winner netip.Addr, by string) string {
 }
 
 func (t *tally) sayTorn() string {
-	return fmt.Sprintf("Two sources of %s contradict each other (%s and %s): %s. This network may leave by several addresses.",
+	return fmt.Sprintf("Two sources of %s contradict each other (%s and %s): %s. This network may leave by several addresses: a VPN with one fixed exit helps.",
 		operatorName(t.torn[0].operator), t.torn[0].addr, t.torn[1].addr, nothing)
 }
 
@@ -100,7 +100,7 @@ func (t *tally) sayTooFew(p Policy) string {
 	if len(ops) > 1 {
 		verb = "say"
 	}
-	return fmt.Sprintf("Only %s %s %s, and %s: %s%s.", join(ops), verb, a, why, nothing, reasons(t.faults, " (", ")"))
+	return fmt.Sprintf("Only %s %s %s, and %s: %s%s. Where a source is blocked for good, name another one in [[address.source]].", join(ops), verb, a, why, nothing, reasons(t.faults, " (", ")"))
 }
 
 func (t *tally) sayForbidden(a netip.Addr, err error) string {
@@ -120,7 +120,7 @@ func (t *tally) sayUnusable(other []Answer) string {
 	case !slices.ContainsFunc(other, func(a Answer) bool { return faultOf(a.Err) != FaultClock }):
 		return fmt.Sprintf("The clock of this computer seems to be wrong, so no source can be verified: %s. Set it.", reasons(other, "", ""))
 	}
-	return fmt.Sprintf("No source gave a usable %s address: %s.", t.family.label(), reasons(t.faults, "", ""))
+	return fmt.Sprintf("No source gave a usable %s address: %s. If it stays so, name other ones in [[address.source]].", t.family.label(), reasons(t.faults, "", ""))
 }
 
 func (t *tally) sayCaptive(captive []Answer) string {
@@ -150,7 +150,7 @@ func (t *tally) sayOffline(silent []Answer) string {
 	case all(FaultRoute):
 		return fmt.Sprintf("There is no route to the internet over %s.", t.family.label())
 	case all(FaultDNS):
-		return fmt.Sprintf("No source could be asked, because name resolution (DNS) fails: %s.", list)
+		return fmt.Sprintf("No source could be asked, because name resolution (DNS) fails: %s. Many networks resolve nothing until one has signed in to them.", list)
 	case slices.ContainsFunc(silent, func(a Answer) bool { f := faultOf(a.Err); return f == FaultDNS || f == FaultRoute }):
 		return fmt.Sprintf("No source could be reached over %s: %s.", t.family.label(), list)
 	}
