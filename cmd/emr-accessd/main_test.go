@@ -69,8 +69,9 @@ func TestJSONFields(t *testing.T) {
 			"targets.0.groups.0.id targets.0.groups.0.region targets.0.groups.0.public targets.0.groups.0.changes.0.do targets.0.groups.0.changes.0.rule " +
 			"targets.0.groups.0.changes.0.cidr targets.0.groups.0.changes.0.port targets.0.groups.0.changes.0.firm " +
 			"targets.0.groups.0.rules.0.rule targets.0.groups.0.rules.0.cidr targets.0.groups.0.rules.0.leases.0.end"},
-		{statusAnswer{Identity: &keeper.Identity{}}, "targets last_round next_round identity.profile identity.account identity.userid warnings running"},
-		{ipAnswer{map[string]ipVerdict{"ipv4": {Answers: []ipResponse{{}}}}}, "verdicts.ipv4.answers.0.source verdicts.ipv4.answers.0.operator " +
+		{statusAnswer{Identity: &keeper.Identity{}}, "targets last_round next_round identity.profile identity.account identity.userid warnings running noticing"},
+		{ipAnswer{Verdicts: map[string]ipVerdict{"ipv4": {Answers: []ipResponse{{}}}}, Outside: []ipSighting{{}}, Notes: []string{}}, "outside.0.by outside.0.family outside.0.address " +
+			"outside.0.error outside.0.took_ms notes verdicts.ipv4.answers.0.source verdicts.ipv4.answers.0.operator " +
 			"verdicts.ipv4.answers.0.address verdicts.ipv4.answers.0.error verdicts.ipv4.answers.0.took_ms verdicts.ipv4.state verdicts.ipv4.address verdicts.ipv4.why"},
 		{versionAnswer{}, "version go system"},
 	} {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -69,6 +70,67 @@ func (n *noticing) looked(v ipwatch.Verdict) {
 	if n.tripwire != nil {
 		n.tripwire.Concluded(v.Family, v.Addr)
 	}
+}
+
+// lookAll asks each server outside once.
+func (n *noticing) lookAll(ctx context.Context, families []ipwatch.Family) []ipSighting {
+	all := []ipSighting{}
+	if n.tripwire == nil {
+		return all
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for _, f := range families {
+		if !n.tripwire.Routed(f) {
+			continue
+		}
+		for _, p := range slices.Concat(n.tripwire.STUN, n.tripwire.DNS) {
+			wg.Go(func() {
+				begin := time.Now()
+				s, err := p.Probe(ctx, f)
+				o := ipSighting{By: s.By, Family: f.String(), TookMS: millis(time.Since(begin))}
+				if err != nil {
+					text := err.Error()
+					o.By, o.Error = serverOf(p), &text
+				} else {
+					o.Address = s.Addr.String()
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, o)
+			})
+		}
+	}
+	wg.Wait()
+	slices.SortFunc(all, func(a, b ipSighting) int {
+		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(b.By, a.By)) // STUN before DNS
+	})
+	return all
+}
+
+// serverOf names who was asked, in the form of a sighting's By.
+func serverOf(p ipwatch.Prober) string {
+	switch p := p.(type) {
+	case *ipwatch.STUN:
+		return "stun " + p.Server
+	case *ipwatch.DNSWhoami:
+		return "dns " + p.Server
+	}
+	return ""
+}
+
+// probeSystem registers with the system for a moment, and tells what it refuses.
+func (n *noticing) probeSystem(ctx context.Context) []string {
+	ctx, cancel := context.WithCancel(ctx)
+	hints, err := n.system.Events(ctx)
+	notes := append([]string{}, n.system.Notes()...)
+	cancel()
+	if err != nil {
+		return append(notes, err.Error())
+	}
+	for range hints { // until it is closed
+	}
+	return notes
 }
 
 // comparer takes a snapshot at each call, and says how it differs from the one before.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -64,6 +65,7 @@ func TestScripts(t *testing.T) {
 			"sshd":      cmdSSHD,
 			"writes":    cmdWrites,
 			"until":     cmdUntil,
+			"line":      cmdLine,
 			"stopwatch": cmdStopwatch,
 			"rule":      cmdRule,
 			"fault":     cmdFault,
@@ -135,6 +137,19 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	cmdRule(ts, neg, args)
+}
+
+// line FILE REGEXP waits until a file that somebody writes has such a line.
+func cmdLine(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := regexp.Compile(args[1])
+	ts.Check(err)
+	var text []byte
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if text, _ = os.ReadFile(ts.MkAbs(args[0])); want.Match(text) {
+			return
+		}
+	}
+	ts.Fatalf("no line matches %s in\n%s", args[1], text)
 }
 
 // stopwatch starts; stopwatch DURATION fails when more has passed.

@@ -97,8 +97,8 @@ func (d *Detector) absent(f Family) bool {
 	if err != nil {
 		return false
 	}
-	for _, a := range addrs {
-		if f.Has(a) && a.IsGlobalUnicast() { // private ones too: there may be a NAT whose route comes later
+	for _, p := range addrs {
+		if a := p.Addr(); f.Has(a) && a.IsGlobalUnicast() { // private ones too: there may be a NAT whose route comes later
 			return false
 		}
 	}

@@ -152,6 +152,9 @@ func TestSystemBreaks(t *testing.T) {
 		if h := <-hints; tellHint(h) != "!overflow: the system's events have ended" {
 			t.Errorf("hint %s", tellHint(h))
 		}
+		if h := <-hints; h.Kind != ipwatch.HintStatus {
+			t.Errorf("hint %s", tellHint(h))
+		}
 		if n := s.Notes(); len(n) != 1 || !strings.Contains(n[0], "bad file descriptor): addresses are compared every 1s") {
 			t.Errorf("notes %q", n)
 		}
