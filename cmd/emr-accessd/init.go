@@ -182,6 +182,16 @@ func (a *app) firstConfig(r clusterRow, profile string, byName bool) (string, er
 	default:
 		fmt.Fprintf(&b, "group = %q # %s: EMR's default groups serve every cluster of the VPC, and so does a rule in them\n", group, r.Groups.Primary)
 	}
+	if a.flags.changed("port") {
+		fmt.Fprintf(&b, "port = %d\n", a.flags.port)
+	}
+	if a.flags.changed("nodes") {
+		quoted := make([]string, len(a.flags.nodes))
+		for i, n := range a.flags.nodes {
+			quoted[i] = tomlText(n)
+		}
+		fmt.Fprintf(&b, "nodes = [%s]\n", strings.Join(quoted, ", "))
+	}
 	switch {
 	case a.flags.address != "":
 		fmt.Fprintf(&b, "address = %s\n", tomlText(a.flags.address))
@@ -237,6 +247,9 @@ func (a *app) lacking(ctx context.Context, r clusterRow, profile string) {
 	t := config.DefaultTarget()
 	t.Cluster, t.Profile, t.Region = r.ID, profile, r.Region
 	t.Group = cmp.Or(a.flags.group, t.Group)
+	if a.flags.changed("nodes") {
+		t.Nodes = a.flags.nodes
+	}
 	checks, err := a.permissions(ctx, keeperTarget(t, a.cfg.Rules.Lease), []iampolicy.Feature{iampolicy.Rules, iampolicy.Connect})
 	a.status.clear()
 	var lack []string

@@ -185,7 +185,7 @@ func (c *checker) group(ctx context.Context, id string) error {
 	own, key, others := c.sample(view)
 	steps := []func() error{func() error { return c.revoke(ctx, id, own.ID) }}
 	if c.has(iampolicy.Rules) {
-		steps = append([]func() error{func() error { return c.authorize(ctx, id, own) }}, steps...)
+		steps = append([]func() error{func() error { return c.authorize(ctx, id) }}, steps...)
 		steps = append(steps, func() error { return c.own(ctx, id, own, key) })
 	}
 	if c.has(iampolicy.Sweep) {
@@ -222,15 +222,12 @@ func (c *checker) sample(v sgsync.View) (own sgsync.Rule, key string, others sgs
 // testNet is an address that nobody has (RFC 5737, TEST-NET-1).
 var testNet = netip.MustParsePrefix("192.0.2.1/32")
 
-// authorize asks for a rule that there is already; else for one that would admit nobody.
-func (c *checker) authorize(ctx context.Context, group string, own sgsync.Rule) error {
+// authorize asks for a rule that would admit nobody, with a lease that has ended.
+func (c *checker) authorize(ctx context.Context, group string) error {
 	now := time.Now()
 	holder := sgsync.Holder{UserID: c.user, Installation: strings.Repeat("0", 16)}
 	r := sgsync.NewRule{Port: c.target.Port, CIDR: testNet, Description: "emr-accessd policy --check",
 		Tags: map[string]string{sgsync.OwnerTag: c.user, holder.Key(): sgsync.FormatLease(now, now, "policy-check")}}
-	if own.ID != "" {
-		r.Port, r.CIDR = own.FromPort, own.CIDR
-	}
 	added, err := c.client.TryAuthorize(ctx, group, r)
 	if added != "" {
 		err = errors.Join(err, c.client.Revoke(ctx, group, added))
@@ -243,13 +240,24 @@ const noRule = "sgr-00000000000000000"
 
 // revoke asks for a rule of one's own; EC2 asks IAM about the group alone, so without one another id may do.
 func (c *checker) revoke(ctx context.Context, group, own string) error {
-	return c.note("ec2:RevokeSecurityGroupIngress", group, c.client.TryRevoke(ctx, group, cmp.Or(own, noRule)))
+	const action = "ec2:RevokeSecurityGroupIngress"
+	err := c.client.TryRevoke(ctx, group, cmp.Or(own, noRule))
+	if kind, _ := awsclient.KindOf(err); own == "" && kind == awsclient.Gone {
+		c.unknown(afterSync(group), action)
+		return nil
+	}
+	return c.note(action, group, err)
+}
+
+// afterSync says when the rest can be asked for.
+func afterSync(group string) string {
+	return "asked for once you have a rule in " + group + " (emr-accessd sync)"
 }
 
 // own asks for what is permitted on rules and leases of one's own.
 func (c *checker) own(ctx context.Context, group string, r sgsync.Rule, key string) error {
 	if r.ID == "" {
-		c.unknown("asked for once you have a rule in "+group+" (emr-accessd sync)", "ec2:ModifySecurityGroupRules", "ec2:CreateTags", "ec2:DeleteTags")
+		c.unknown(afterSync(group), "ec2:ModifySecurityGroupRules", "ec2:CreateTags", "ec2:DeleteTags")
 		return nil
 	}
 	same := sgsync.NewRule{Port: r.FromPort, CIDR: r.CIDR, Description: r.Description}
@@ -292,7 +300,11 @@ func renderCheck(w io.Writer, ans checkAnswer) {
 		fmt.Fprintln(w)
 	}
 	if len(ans.Missing) == 0 {
-		fmt.Fprintln(w, "nothing is missing")
+		if slices.ContainsFunc(ans.Checks, func(c permission) bool { return c.Result == unknown }) {
+			fmt.Fprintln(w, "nothing is missing of what could be asked for")
+		} else {
+			fmt.Fprintln(w, "nothing is missing")
+		}
 		return
 	}
 	fmt.Fprintf(w, "missing: %s\n`emr-accessd policy` prints what to ask for\n", strings.Join(ans.Missing, ", "))
