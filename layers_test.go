@@ -27,9 +27,10 @@ var layers = map[string]int{
 	"internal/sgsync": 0, "internal/ipwatch": 0,
 	"internal/mototest": 0, // for tests alone
 	"internal/keeper":   1, "internal/awsclient": 1, "internal/sshsession": 1, "internal/config": 1, "internal/awssim": 1,
-	"packaging":       1,
-	"internal/demo":   2, // puts the simulated AWS and a real SSH server together
-	"cmd/emr-accessd": 3,
+	"packaging":          1,
+	"internal/iampolicy": 1, // pure; besides the command, the tests of all calls read it
+	"internal/demo":      2, // puts the simulated AWS and a real SSH server together
+	"cmd/emr-accessd":    3,
 }
 
 // reserved modules are imported by some packages only.

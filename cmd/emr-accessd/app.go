@@ -24,6 +24,7 @@ type app struct {
 
 	mu      sync.Mutex
 	clients map[string]*awsclient.Client // opened in the last round, by profile and region
+	signIn  signIn
 }
 
 // load reads the configuration and lays the flags over it.
@@ -104,6 +105,7 @@ func (a *app) keeper() (*keeper.Keeper, error) {
 // open signs in anew: a round never works with what an earlier one read.
 func (a *app) open(ctx context.Context, profile, region string) (keeper.Cloud, error) {
 	c, err := awsclient.Open(ctx, awsclient.Options{Profile: profile, Region: region, UserAgent: "emr-accessd/" + version()})
+	a.signIn.opened(profile+"|"+region, err)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func (a *app) daemon(ctx context.Context) error {
 			notice.looked(det.Conclude(v6, nil))
 		}
 	}
-	hints, err := notice.Events(ctx)
+	hints, err := merged{notice, &a.signIn}.Events(ctx)
 	if err != nil {
 		return err
 	}

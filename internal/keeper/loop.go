@@ -25,7 +25,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 	req := Request{}
 	for {
 		req.news, req.anew = l.in.news, l.anew
-		rep, err := k.Round(ctx, req)
+		rep, err := k.Round(ctx, l.unattended(req))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -50,6 +50,7 @@ type loop struct {
 	asked  time.Time // when the last look began, monotonic: what happened before is in it
 	pace   ipwatch.Pace
 	settle func() // ends the proof that is under way, and waits for its end
+	paused bool   // what was told last
 }
 
 // wait returns the next round to make. It ends early, with nothing to do, when ctx ends.
@@ -108,6 +109,10 @@ func (l *loop) pause() time.Duration {
 
 // untilDue reads the due time from the state, which commands change too.
 func (l *loop) untilDue() time.Duration {
+	if p := l.Store.Paused(l.wall()); p != nil {
+		l.look = nil // what was seen before a pause stands for nothing after it
+		return p.left(l.wall())
+	}
 	st, _ := l.Store.Load()
 	return st.untilDue(l.wall())
 }

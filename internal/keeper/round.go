@@ -32,7 +32,8 @@ type Request struct {
 	news <-chan struct{} // an event has come: a look that is under way is about a network that is gone
 	anew func() bool     // such a look may begin anew
 
-	recall *look // stands for a look at the address, as long as nothing has to be written
+	recall     *look // stands for a look at the address, as long as nothing has to be written
+	unattended bool  // the daemon's own: none while it is paused
 }
 
 // ErrNothing is returned when there is no target at all.
@@ -60,6 +61,9 @@ var errStale = errors.New("the look at the own address is too old")
 
 func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Report, error) {
 	st, warning := k.Store.Load()
+	if req.unattended && k.Store.Paused(k.wall()) != nil {
+		return st.idle(), nil
+	}
 	r := &round{Keeper: k, req: req, st: st, now: k.wall(), clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
 		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}, checked: map[string]ipwatch.Verdict{}, hosts: map[string][]netip.Addr{}}
 	if warning != "" {

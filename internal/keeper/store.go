@@ -162,18 +162,23 @@ func (s *Store) Save(st *State) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	f, err := os.CreateTemp(s.dir, ".state-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("state: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // fails once it is renamed, and that is meant
-	_, err = f.Write(append(data, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), s.Path("state.json"))
-	}
-	if err != nil {
+	if err := s.replace("state.json", append(data, '\n')); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
 	return nil
+}
+
+// replace writes a file of the folder anew, all or nothing.
+func (s *Store) replace(name string, data []byte) error {
+	f, err := os.CreateTemp(s.dir, ".state-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // fails once it is renamed, and that is meant
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), s.Path(name))
+	}
+	return err
 }
