@@ -91,7 +91,7 @@ func TestFixedForPrivate(t *testing.T) {
 		value string
 		state ipwatch.State
 		addr  string
-	}{{"10.8.0.2", ipwatch.Confirmed, "10.8.0.2"}, {addrX, ipwatch.Unsure, ""}} {
+	}{{"10.8.0.2", ipwatch.Confirmed, "10.8.0.2"}, {addrX, ipwatch.Unsure, ""}, {"off", ipwatch.Absent, ""}, {"local", ipwatch.Unsure, ""}} {
 		set, err := ipwatch.ParseSetting(ipwatch.V4, c.value)
 		if err != nil {
 			t.Fatal(err)
