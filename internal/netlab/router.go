@@ -3,8 +3,10 @@
 package netlab
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -140,6 +142,21 @@ func first(a netip.Addr) netip.Addr {
 	return netip.AddrFrom4(four)
 }
 
+// RouteIPv6 gives the router IPv6 towards the internet, and its local network a /64, whose first address it has. Nothing
+// is translated. Who announces the network is another matter.
+func (r *Router) RouteIPv6(lan netip.Prefix) error {
+	name := r.name()
+	net := "2001:db8:" + strconv.FormatInt(int64(r.Outer.As4()[0]), 16) // one for each provider
+	return errors.Join(
+		r.Batch(fmt.Sprintf("addr add %s::2/64 dev wan nodad", net), fmt.Sprintf("route add default via %s::1 dev wan", net),
+			fmt.Sprintf("addr add %s/64 dev lan nodad", lan.Addr())),
+		r.provider.Batch(fmt.Sprintf("addr add %s::1/64 dev %s nodad", net, name), fmt.Sprintf("route add %s via %s::2 dev %s", lan.Masked(), net, name)),
+	)
+}
+
+// name is the router's name in the lab.
+func (r *Router) name() string { return strings.TrimPrefix(r.ns, r.lab.prefix) }
+
 // Drop makes the router drop what it would forward, if an expression of nft(8) fits, such as "meta l4proto udp". No
 // expression ends all dropping.
 func (r *Router) Drop(expressions ...string) error {
@@ -164,7 +181,7 @@ func (r *Router) Redirect(rules ...string) error {
 // Divert sends a TCP port by a second uplink, which the internet host sees come from another address.
 func (r *Router) Divert(internet *Host, port int, outer netip.Addr) error {
 	gateway := first(outer)
-	far := "wan2-" + r.ns[strings.LastIndex(r.ns, "-")+1:]
+	far := r.name() + "2"
 	if err := r.lab.Cable(r.Host, "wan2", internet, far); err != nil {
 		return err
 	}
