@@ -5,6 +5,7 @@ package netlab
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -41,7 +42,7 @@ func (d *DNS) Set(name string, addrs ...netip.Addr) {
 func (d *DNS) Asked() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return append([]string(nil), d.asked...)
+	return slices.Clone(d.asked)
 }
 
 func (d *DNS) serve(c net.PacketConn) {

@@ -135,7 +135,7 @@ func TestTemporaryAddresses(t *testing.T) {
 	if n := len(have()); n < 2 {
 		t.Fatalf("%d addresses: there is no temporary one beside the stable one", n)
 	}
-	time.Sleep(3 * time.Second)
+	time.Sleep(6 * time.Second) // the first event after the start has been weighed
 	tr.mark()
 	tr.still("advertisements", 13*time.Second) // at least three
 	tr.few("advertisements", 0)
@@ -164,7 +164,7 @@ func TestOnlyIPv6(t *testing.T) {
 	tr.follow6()
 	tr.run(nil)
 	tr.rule6("with both")
-	check(t, tr.Laptop.Batch("-4 addr flush dev wlan0"))
+	check(t, tr.Laptop.IP("-4", "addr", "flush", "dev", "wlan0"))
 	if why := tr.verdict("ipv4", "offline"); !strings.Contains(why, "no route") {
 		t.Errorf("%q", why)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -48,7 +49,7 @@ func (s *STUN) Say(say func(from netip.AddrPort) netip.AddrPort) {
 func (s *STUN) Asked() (times []time.Time, ports int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]time.Time(nil), s.asked...), len(s.ports)
+	return slices.Clone(s.asked), len(s.ports)
 }
 
 func (s *STUN) serve(c net.PacketConn) {

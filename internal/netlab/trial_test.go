@@ -167,10 +167,17 @@ func (tr *trial) mark() {
 	}
 }
 
-// looks returns how often the sources were asked since the mark: a look asks each at most once.
+// looks returns how often the sources were asked since the mark: a look asks each at most once over a family.
 func (tr *trial) looks() (n int) {
 	for op, e := range tr.Echoes {
-		n = max(n, len(e.Asked())-tr.count[op])
+		six := 0
+		since := e.Asked()[tr.count[op]:]
+		for _, r := range since {
+			if r.From.Is6() {
+				six++
+			}
+		}
+		n = max(n, six, len(since)-six)
 	}
 	return n
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -46,7 +47,13 @@ func (h *Host) serve(addr string, secure *tls.Config, handler http.Handler) erro
 type Echo struct {
 	mu    sync.Mutex
 	say   func(from netip.Addr) string
-	asked []time.Time
+	asked []Request
+}
+
+// Request is one that reached an echo.
+type Request struct {
+	At   time.Time
+	From netip.Addr // the zero Addr where it is not known
 }
 
 // What an echo says. Other texts are answered as they are: [Fixed].
@@ -79,24 +86,22 @@ func (e *Echo) Say(say func(from netip.Addr) string) {
 	e.say = say
 }
 
-// Asked returns when the requests came.
-func (e *Echo) Asked() []time.Time {
+// Asked returns the requests so far.
+func (e *Echo) Asked() []Request {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return append([]time.Time(nil), e.asked...)
+	return slices.Clone(e.asked)
 }
 
 // ServeHTTP implements [http.Handler].
 func (e *Echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr)
+	from := peer.Addr().Unmap()
 	e.mu.Lock()
-	e.asked = append(e.asked, time.Now())
+	e.asked = append(e.asked, Request{time.Now(), from})
 	say := e.say
 	e.mu.Unlock()
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	text := ""
-	if err == nil {
-		text = say(from.Addr().Unmap())
-	}
+	text := say(from)
 	if text == "" {
 		panic(http.ErrAbortHandler)
 	}
@@ -130,7 +135,7 @@ func (h *Host) Proxy(addr string, names map[string]netip.Addr) (*Proxy, error) {
 func (p *Proxy) Uses() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]string(nil), p.uses...)
+	return slices.Clone(p.uses)
 }
 
 // ServeHTTP implements [http.Handler]. Requests other than CONNECT are noted and refused.
