@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/awssim"
@@ -24,14 +23,11 @@ type Cloud struct {
 	Sim                      *awssim.Sim
 	Cluster, Instance, Group string
 	foreign                  []string // rules that were there from the start
-
-	mu       sync.Mutex
-	standing map[string]time.Time // when each own rule was first seen in the group, by CIDR
 }
 
 // newCloud makes it. The node has these addresses.
 func newCloud(v4, v6 netip.Addr) *Cloud {
-	c := &Cloud{Sim: awssim.New(awssim.Options{Region: "eu-west-1"}), standing: map[string]time.Time{}}
+	c := &Cloud{Sim: awssim.New(awssim.Options{Region: "eu-west-1"})}
 	c.Group = c.Sim.AddGroup(c.Sim.AddVPC(false), "ElasticMapReduce-master", "Master group for Elastic MapReduce")
 	c.Sim.AddRule(c.Group, awssim.RuleSpec{FromPort: 0, ToPort: 65535, SourceGroup: c.Group})
 	c.Sim.AddRule(c.Group, awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: "203.0.113.200/32", Description: "colleague"})
@@ -77,14 +73,7 @@ func (c *Cloud) Untouched() bool { return slices.Equal(c.foreign, c.others()) }
 func (c *Cloud) Authorized() []string {
 	var all []string
 	for _, call := range c.Sim.Calls() {
-		if !call.Write() || call.Status != 200 {
-			continue
-		}
-		for name, value := range call.Params {
-			if strings.Contains(name, "Cidr") && strings.Contains(value, "/") {
-				all = append(all, value)
-			}
-		}
+		all = append(all, opened(call)...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -100,19 +89,28 @@ func (c *Cloud) Writes() (n int) {
 	return n
 }
 
-// StandingSince returns when the gate first saw the program's rule for a CIDR, since the last Forget; the zero Time if it
-// has not.
-func (c *Cloud) StandingSince(cidr string) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.standing[cidr]
+// PutAt returns when the first call came that opened the port for a CIDR; the zero Time if none has. The rule stands from
+// then on: the simulation acts at once.
+func (c *Cloud) PutAt(cidr string) time.Time {
+	for _, call := range c.Sim.Calls() {
+		if slices.Contains(opened(call), cidr) {
+			return call.At
+		}
+	}
+	return time.Time{}
 }
 
-// Forget forgets when rules were seen.
-func (c *Cloud) Forget() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.standing = map[string]time.Time{}
+// opened are the CIDRs that a call has opened.
+func opened(call awssim.Call) (cidrs []string) {
+	if !call.Write() || call.Status != 200 {
+		return nil
+	}
+	for name, value := range call.Params {
+		if strings.Contains(name, "Cidr") && strings.Contains(value, "/") {
+			cidrs = append(cidrs, value)
+		}
+	}
+	return cidrs
 }
 
 // guard makes the host drop connections to the node's port 22 that no rule admits, and answers those that one does. It
@@ -166,14 +164,7 @@ func (c *Cloud) follow(ctx context.Context, h *Host) {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			c.mu.Lock()
-			for _, cidr := range c.Own() {
-				if c.standing[cidr].IsZero() {
-					c.standing[cidr] = now
-				}
-			}
-			c.mu.Unlock()
+		case <-tick.C:
 			script := c.gateScript()
 			if text := strings.Join(script, "\n"); text != last && h.NFT(script...) == nil {
 				last = text

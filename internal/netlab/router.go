@@ -40,14 +40,10 @@ type Router struct {
 	dead     map[netip.Addr]bool // addresses that it had
 }
 
-// Router makes a router whose outer interface "wan" is connected to the internet host. The two share a /24. Its inner
-// interface is called "lan"; there is none before [Router.Plug].
-func (l *Lab) Router(name string, internet *Host, inner netip.Prefix, outer netip.Addr) (*Router, error) {
-	return l.router(name, internet, inner, outer, 0)
-}
-
-// router is Router with a line to the provider on which a packet takes some time.
-func (l *Lab) router(name string, internet *Host, inner netip.Prefix, outer netip.Addr, oneWay time.Duration) (*Router, error) {
+// Router makes a router whose outer interface "wan" is connected to the internet host by a line on which a packet takes
+// some time. The two ends share a /24, which no other router may use. Its inner interface is called "lan"; there is none
+// before [Socket.Plug].
+func (l *Lab) Router(name string, internet *Host, inner netip.Prefix, outer netip.Addr, oneWay time.Duration) (*Router, error) {
 	h, err := l.Host(name)
 	if err != nil {
 		return nil, err

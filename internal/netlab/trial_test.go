@@ -112,6 +112,11 @@ func (tr *trial) rules(what string, want ...string) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+	for _, cidr := range want { // or else the check at the end would see nothing
+		if !slices.Contains(tr.Cloud.Authorized(), cidr) {
+			tr.t.Errorf("%s stands, but no call for it is known", cidr)
+		}
+	}
 }
 
 // still checks that the rules stay what they are for some time.

@@ -41,7 +41,7 @@ func Six(v4 netip.Addr) netip.Addr {
 
 // Options say how a world is made. The zero value is usable.
 type Options struct {
-	// OneWay is how long a packet takes from the router to the internet host; 0 is no time.
+	// OneWay is how long a packet takes from a router to the internet host; 0 is no time.
 	OneWay time.Duration
 	// NodeV6 gives the cluster's node an IPv6 address too.
 	NodeV6 bool
@@ -62,6 +62,7 @@ type World struct {
 	Cloud    *Cloud
 
 	authority *Authority
+	oneWay    time.Duration
 }
 
 // NewWorld makes a world. dir must exist and be empty.
@@ -70,7 +71,7 @@ func NewWorld(dir string, o Options) (_ *World, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{Lab: lab, Dir: dir, Echoes: map[string]*Echo{}}
+	w := &World{Lab: lab, Dir: dir, Echoes: map[string]*Echo{}, oneWay: o.OneWay}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("make the world: %w", err), lab.Close())
@@ -85,7 +86,7 @@ func NewWorld(dir string, o Options) (_ *World, err error) {
 	if err := w.startServers(o); err != nil {
 		return nil, err
 	}
-	if w.Home, err = lab.router("home", w.Internet, HomeInner, HomeOuter, o.OneWay); err != nil {
+	if w.Home, err = w.Cafe("home", HomeInner, HomeOuter); err != nil {
 		return nil, err
 	}
 	w.WiFi = &Socket{Host: w.Laptop, Name: "wlan0"}
@@ -165,9 +166,10 @@ func (w *World) startCloud(o Options) error {
 // CAFile is the file with the authority of the world's servers.
 func (w *World) CAFile() string { return filepath.Join(w.Dir, "ca.pem") }
 
-// Cafe makes another router, with an inner and an outer address of its own. Several may have the same inner one.
+// Cafe makes another router, with an inner and an outer address of its own. Several may have the same inner one, but not
+// outer ones of the same /24.
 func (w *World) Cafe(name string, inner netip.Prefix, outer netip.Addr) (*Router, error) {
-	return w.Router(name, w.Internet, inner, outer)
+	return w.Router(name, w.Internet, inner, outer, w.oneWay)
 }
 
 // Hijack makes a router answer for web servers itself, as a network does that wants a sign-in: TLS with a certificate
