@@ -203,6 +203,11 @@ func TestSlowReader(t *testing.T) {
 			t.Errorf("loss at %d: the last hint is from %v, want the time of the newest", at, last.At)
 		}
 	}
+	// A loss is more than the kind.
+	lost := ipwatch.Merged(append(make([]ipwatch.Hint, 64), ipwatch.Hint{Kind: ipwatch.HintRoute, Reason: "gone", Lost: true}, ipwatch.Hint{Kind: ipwatch.HintLink})...)[63]
+	if lost.Kind != ipwatch.HintRoute || lost.Reason != "gone" || !lost.Lost {
+		t.Errorf("%+v", lost)
+	}
 	// The most serious one is kept, and a loss with it.
 	full := make([]ipwatch.Hint, 64)
 	left := ipwatch.Merged(append(full, ipwatch.Hint{Kind: ipwatch.HintWake, Reason: "woke", Lost: true}, ipwatch.Hint{Kind: ipwatch.HintOverflow, Reason: "full", Lost: true}, ipwatch.Hint{Kind: ipwatch.HintLink})...)
