@@ -142,7 +142,7 @@ func (l *laptop) live() {
 		}
 	})
 	l.round(keeper.Request{Check: true, Event: true})
-	l.idle(time.Now().Add(teamLease + sgsync.Grace + 2*keeper.MaxNext))
+	l.idle(time.Now().Add(teamLease + sgsync.Grace + teamLease/2 + 2*teamQuick))
 }
 
 // idle makes the rounds that are due until then.
@@ -223,7 +223,7 @@ func (l *laptop) be(a netip.Addr) {
 }
 
 // disturb notes that something keeps the laptop from what it promises. The caller holds the lock.
-func (l *laptop) disturb() { l.well = time.Now() }
+func (l *laptop) disturb() { l.well = later(l.well, time.Now()) }
 
 // backoff of the tests: the keeper's has jitter.
 var teamBackoff = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second}

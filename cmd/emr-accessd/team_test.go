@@ -101,8 +101,8 @@ const (
 )
 
 var (
-	teamPauses = []time.Duration{0, time.Second, 4 * time.Second, 9 * time.Second, 20 * time.Second, 45 * time.Second, 3 * time.Minute, 11 * time.Minute, 26 * time.Minute}
-	teamSpans  = []time.Duration{time.Second, 12 * time.Second, time.Minute, 8 * time.Minute, 31 * time.Minute}
+	teamPauses = []time.Duration{0, time.Second, 4 * time.Second, 9 * time.Second, 20 * time.Second, 45 * time.Second, 2 * time.Minute, 7 * time.Minute, 14 * time.Minute}
+	teamSpans  = []time.Duration{time.Second, 12 * time.Second, time.Minute, 7 * time.Minute, 19 * time.Minute}
 	teamSkews  = []time.Duration{0, 0, 0, time.Minute, -time.Minute, 2 * time.Hour, -2 * time.Hour, 80 * time.Hour}
 )
 
@@ -114,7 +114,7 @@ func drawTeam(t *rapid.T) teamScript {
 	var s teamScript
 	for range 2 + n(3, "laptops") {
 		l := laptopScript{User: n(len(teamUsers), "user"), Where: n(len(teamAddrs), "where"), Skew: teamSkews[n(len(teamSkews), "skew")]}
-		for range n(7, "steps") {
+		for range 1 + n(7, "steps") {
 			l.Steps = append(l.Steps, teamStep{After: teamPauses[n(len(teamPauses), "after")], Do: teamDo(n(int(doKinds), "do")), Where: n(len(teamAddrs), "where"),
 				Span: teamSpans[n(len(teamSpans), "span")]})
 		}

@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/awssim"
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
 const (
 	// teamLease is short, so that leases end within a schedule.
-	teamLease = 20 * time.Minute
+	teamLease = 12 * time.Minute
 	// teamQuick is how long a round may take, in which nothing is slow.
 	teamQuick = time.Minute
 	// teamTick parts the instants of the laptops, so that no two act at the same one.
@@ -132,7 +133,7 @@ func (w *team) administer() {
 			w.sim.RemoveRule(rules[at].ID)
 			w.swept[rules[at].ID] = true
 			for _, l := range w.laptops {
-				l.disturb()
+				l.well = time.Now().Add(keeper.DriftCheck) // by then it has looked
 				if l.claim.rule == rules[at].ID {
 					l.claim = claim{}
 				}
