@@ -94,11 +94,15 @@ func (c teamCloud) Rules(ctx context.Context, group string) (sgsync.View, error)
 	return v, err
 }
 
+const napKinds = 24
+
+// teamNaps are the sleeps, by choice; any other is none.
+var teamNaps = map[int]time.Duration{20: 7 * time.Second, 21: 13 * time.Second, 22: 25 * time.Second, 23: 50 * time.Second}
+
 // wall is the laptop's clock. The laptop may sleep just before it is looked at.
 func (l *laptop) wall() time.Time {
 	if i := int(l.naps.Add(1)) - 1; i < len(l.script.Naps) && !l.isCalm() {
-		nap := map[int]time.Duration{16: 7 * time.Second, 17: 13 * time.Second, 18: 25 * time.Second, 19: 50 * time.Second}[l.script.Naps[i]]
-		if nap > 0 {
+		if nap := teamNaps[l.script.Naps[i]]; nap > 0 {
 			l.locked(func() {
 				l.disturb()
 				l.tell("%d sleeps for %v", l.index, nap)
@@ -229,7 +233,12 @@ func (l *laptop) disturb() { l.well = later(l.well, time.Now()) }
 var teamBackoff = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second}
 
 func (l *laptop) round(req keeper.Request) {
-	l.locked(func() { l.calls, l.releasing = 0, req.Release; l.watch() })
+	l.locked(func() {
+		if l.calls, l.releasing = 0, req.Release; req.Release {
+			l.claim, l.firmAt = claim{}, time.Time{}
+		}
+		l.watch()
+	})
 	rep, err := l.k.Round(context.Background(), req)
 	l.mu.Lock()
 	defer l.mu.Unlock()
