@@ -94,7 +94,7 @@ func (c teamCloud) Rules(ctx context.Context, group string) (sgsync.View, error)
 	return v, err
 }
 
-const napKinds = 24
+const napKinds = 48
 
 // teamNaps are the sleeps, by choice; any other is none.
 var teamNaps = map[int]time.Duration{20: 7 * time.Second, 21: 13 * time.Second, 22: 25 * time.Second, 23: 50 * time.Second}

@@ -117,10 +117,14 @@ var (
 var teamAddrs = []string{"198.51.100.1", "198.51.100.2", "198.51.100.1", "198.51.100.2", "198.51.100.3"}
 
 func drawTeam(t *rapid.T) teamScript {
-	n := func(limit int, label string) int { return rapid.IntRange(0, limit-1).Draw(t, label) }
+	n := func(limit int, label string) int { return spread(rapid.IntRange(0, 1<<12).Draw(t, label), limit) }
 	var s teamScript
 	long := func(limit, least, most int, label string) []int {
-		return rapid.SliceOfN(rapid.IntRange(0, limit-1), least, most).Draw(t, label)
+		list := rapid.SliceOfN(rapid.IntRange(0, 1<<12), least, most).Draw(t, label)
+		for i, v := range list {
+			list[i] = spread(v, limit)
+		}
+		return list
 	}
 	for range 2 + n(3, "laptops") {
 		l := laptopScript{User: n(len(teamUsers), "user"), Where: n(len(teamAddrs), "where"), Skew: teamSkews[n(len(teamSkews), "skew")]}
@@ -128,8 +132,8 @@ func drawTeam(t *rapid.T) teamScript {
 			l.Steps = append(l.Steps, teamStep{After: teamPauses[n(len(teamPauses), "after")], Do: teamDo(n(int(doKinds), "do")), Where: n(len(teamAddrs), "where"),
 				Span: teamSpans[n(len(teamSpans), "span")]})
 		}
-		l.Wire = long(wireKinds, 0, 120, "wire")
-		l.Naps = long(napKinds, 0, 80, "naps")
+		l.Wire = long(wireKinds, 20, 120, "wire")
+		l.Naps = long(napKinds, 20, 120, "naps")
 		s.Laptops = append(s.Laptops, l)
 	}
 	for range n(3, "admin") {
@@ -138,3 +142,7 @@ func drawTeam(t *rapid.T) teamScript {
 	s.Strays = long(strayKinds, 0, 2, "strays")
 	return s
 }
+
+// spread makes an even choice of a number that rapid draws, which are small ones mostly; 0 stays 0, where shrinking
+// ends.
+func spread(v, limit int) int { return int(uint32(v) * 2654435761 >> 12 % uint32(limit)) }
