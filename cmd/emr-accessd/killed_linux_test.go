@@ -115,7 +115,7 @@ type killed struct {
 
 func newKilled(t *testing.T, slots chan struct{}) *killed {
 	t.Helper()
-	k := &killed{sim: awssim.New(awssim.Options{Region: "eu-west-1"}), dir: t.TempDir(), ctx: t.Context(), program: programPath(t), slots: slots}
+	k := &killed{sim: awssim.New(awssim.Options{Region: "eu-west-1"}), dir: memoryDir(t), ctx: t.Context(), program: programPath(t), slots: slots}
 	k.group = k.sim.AddGroup(k.sim.AddVPC(false), "ElasticMapReduce-master", "x")
 	k.sim.AddRule(k.group, awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: "203.0.113.200/32"})
 	server := httptest.NewServer(k)
@@ -132,6 +132,17 @@ func newKilled(t *testing.T, slots chan struct{}) *killed {
 	}
 	file("state/state.json", fmt.Sprintf(`{"version":1,"installation":%q}`, killedMe.Installation))
 	return k
+}
+
+// memoryDir is a folder in memory, where there is one: each change of the state is synced.
+func memoryDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "killed")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // rule puts a rule with firm leases into the group.
