@@ -50,7 +50,7 @@ func Overlay(v View, journal []Write) View {
 		}
 		i := slices.IndexFunc(rules, func(r Rule) bool { return r.ID == w.ID })
 		switch {
-		case w.Maybe && i >= 0 && w.Key != "" && (w.Do == Move || w.Do == Remove || w.Do == Leave || w.Do == Join):
+		case w.Maybe && i >= 0 && w.Key != "" && (w.Do == Move || w.Do == Remove || w.Do == Leave || w.Do == Join && rules[i].Tags[w.Key] != w.Value):
 			// What the read shows of this rule may be from before our own write: do not rely on our lease
 			// there, neither on its being there nor on its end. Planning then joins it (and learns that it is
 			// gone), or leaves it to a later read.
