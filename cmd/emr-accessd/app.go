@@ -44,7 +44,7 @@ func (a *app) load() error {
 func (a *app) detector() (*ipwatch.Detector, error) {
 	c := a.cfg.Address
 	dc := ipwatch.Config{
-		Policy: ipwatch.Policy{Agree: c.Agree, Require: c.Require, EgressCheck: c.EgressCheck, Accept: c.Accept, Never: c.Never, Only: c.Only},
+		Policy: ipwatch.Policy{Agree: c.Agree, Require: c.Require, EgressCheck: c.EgressCheck, Accept: c.Accept, Never: c.Never, Only: c.Only, Prefix6: c.IPv6Prefix},
 		Settings: map[ipwatch.Family]ipwatch.Setting{
 			ipwatch.V4: {Mode: ipwatch.Mode(c.IPv4.Kind), Fixed: c.IPv4.Fixed},
 			ipwatch.V6: {Mode: ipwatch.Mode(c.IPv6.Kind), Fixed: c.IPv6.Fixed},

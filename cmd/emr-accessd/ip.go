@@ -33,6 +33,7 @@ type ipVerdict struct {
 	State    string       `json:"state"`
 	Address  string       `json:"address"`
 	Why      string       `json:"why"`
+	Remedy   string       `json:"remedy,omitempty"`
 	Warnings []string     `json:"warnings"`
 	Answers  []ipResponse `json:"answers"`
 }
@@ -109,7 +110,7 @@ func (a *app) ip(ctx context.Context, det *ipwatch.Detector) error {
 }
 
 func answerOf(v ipwatch.Verdict) ipVerdict {
-	out := ipVerdict{State: string(v.State), Why: v.Why, Warnings: append([]string{}, v.Warnings...), Answers: []ipResponse{}}
+	out := ipVerdict{State: string(v.State), Why: v.Why, Remedy: v.Remedy, Warnings: append([]string{}, v.Warnings...), Answers: []ipResponse{}}
 	if v.Addr.IsValid() {
 		out.Address = v.Addr.String()
 	}

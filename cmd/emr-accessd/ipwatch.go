@@ -38,13 +38,13 @@ type ipWatching struct {
 	notice   *noticing
 	families []ipwatch.Family
 	pace     ipwatch.Pace
-	last     map[ipwatch.Family]string
+	history  map[ipwatch.Family][]ipwatch.Verdict
 	events   chan ipEvent
 }
 
 // watchIP runs `ip --watch`.
 func (a *app) watchIP(ctx context.Context, det *ipwatch.Detector) error {
-	w := &ipWatching{app: a, det: det, last: map[ipwatch.Family]string{}, events: make(chan ipEvent, 64)}
+	w := &ipWatching{app: a, det: det, history: map[ipwatch.Family][]ipwatch.Verdict{}, events: make(chan ipEvent, 64)}
 	for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
 		if det.Setting(f).Mode != ipwatch.ModeOff {
 			w.families = append(w.families, f)
@@ -77,21 +77,40 @@ func (a *app) watchIP(ctx context.Context, det *ipwatch.Detector) error {
 	return err
 }
 
-// look asks the sources at the start, at each hint and again while the address is not known.
+// asked is what one family's look has come to.
+type asked struct {
+	verdict   ipwatch.Verdict
+	took      time.Duration
+	questions int
+}
+
+// look asks the sources at the start, at each hint and again while the address is not known. A hint in the middle
+// of a look ends it: it is about a network that is gone.
 func (w *ipWatching) look(ctx context.Context, hints <-chan ipwatch.Hint) error {
 	w.say(ipEvent{At: time.Now(), Event: "noticing", Lines: w.notice.Notes()})
-	allowed, again := time.After(0), (<-chan time.Time)(nil)
-	for {
+	results := make(chan []asked)
+	allowed, again, giveUp := time.After(0), (<-chan time.Time)(nil), func() {}
+	for busy := false; ; {
 		select {
 		case <-ctx.Done():
+			giveUp()
+			if busy {
+				<-results
+			}
 			for range hints { // whoever tells of bursts has ended when this is closed
 			}
 			return nil
 		case <-again:
 			again, allowed = nil, time.After(w.pace.Wait(time.Now()))
 		case <-allowed:
-			allowed, again = nil, nil
-			if pause := w.ask(ctx); pause > 0 {
+			allowed, again, busy = nil, nil, true
+			actx, cancel := context.WithCancel(ctx)
+			giveUp = cancel
+			go func() { results <- w.ask(actx) }()
+		case r := <-results:
+			busy = false
+			giveUp()
+			if pause := w.conclude(r, allowed != nil); pause > 0 {
 				again = time.After(pause)
 			}
 		case h, ok := <-hints:
@@ -103,35 +122,62 @@ func (w *ipWatching) look(ctx context.Context, hints <-chan ipwatch.Hint) error 
 			default:
 				w.pace.Event()
 				w.say(ipEvent{At: h.At, Event: "hint", Kind: string(h.Kind), Why: h.Reason})
+				wait := w.pace.Wait(time.Now())
+				if busy && w.pace.Room(time.Now()) {
+					giveUp()
+					wait = 0
+				}
 				if allowed == nil {
-					allowed = time.After(w.pace.Wait(time.Now()))
+					allowed = time.After(wait)
 				}
 			}
+		}
+		if busy && allowed != nil { // the one that was given up comes to its end first
+			r := <-results
+			busy = false
+			giveUp()
+			w.conclude(r, true)
 		}
 	}
 }
 
-// ask asks for each family and shows what is concluded. It returns the pause until the next look, 0 for none.
-func (w *ipWatching) ask(ctx context.Context) time.Duration {
-	known4, unknown := false, false
+// ask asks for each family.
+func (w *ipWatching) ask(ctx context.Context) (all []asked) {
 	for _, f := range w.families {
 		begin := time.Now()
 		o := w.det.Observe(ctx, f)
 		if ctx.Err() != nil {
-			return 0
-		}
-		if len(o.Answers) > 0 {
-			w.pace.Asked(time.Now())
+			return all
 		}
 		v := w.det.Conclude(o, nil)
 		v.Warnings = nil // of a node that is not known: there is none here
+		all = append(all, asked{v, time.Since(begin), len(o.Answers)})
+	}
+	return all
+}
+
+// conclude shows what a look has come to. It returns the pause until the next one, 0 for none.
+func (w *ipWatching) conclude(all []asked, gaveUp bool) time.Duration {
+	known4, unknown := false, false
+	for _, r := range all {
+		v, f := r.verdict, r.verdict.Family
+		if r.questions > 0 {
+			w.pace.Asked(time.Now())
+		}
 		w.notice.looked(v)
+		w.history[f] = append(w.history[f][max(0, len(w.history[f])-2*ipwatch.StandingAfter):], v)
+		if v.State == ipwatch.Conflict {
+			v.Why, v.Remedy = ipwatch.Standing(w.history[f])
+		}
 		ans := answerOf(v)
-		w.say(ipEvent{At: time.Now(), Event: "verdict", Family: f.String(), Verdict: &ans, TookMS: millis(time.Since(begin)), Outside: w.outside()})
+		w.say(ipEvent{At: time.Now(), Event: "verdict", Family: f.String(), Verdict: &ans, TookMS: millis(r.took), Outside: w.outside()})
 		known4 = known4 || f == ipwatch.V4 && v.State == ipwatch.Confirmed
 		unknown = unknown || v.State != ipwatch.Confirmed && v.State != ipwatch.Absent
 	}
-	if unknown {
+	switch {
+	case gaveUp:
+		return 0
+	case unknown:
 		return w.pace.Unknown(known4)
 	}
 	w.pace.Known()

@@ -22,8 +22,10 @@ type noticing struct {
 // notice puts it together. reach tells which nodes matter and which families; interval how often it is looked
 // behind the NAT now.
 func (a *app) notice(det *ipwatch.Detector, nodes func() []netip.Addr, families func() []ipwatch.Family, interval func() time.Duration) *noticing {
+	snapshots := ipwatch.Snapshotter{Targets: nodes}
 	n := &noticing{system: ipwatch.NewSystem()}
-	n.Watcher = &ipwatch.Watcher{System: n.system, Compare: comparer(ipwatch.Snapshotter{Targets: nodes})}
+	n.system.Poll.Take = snapshots.Take
+	n.Watcher = &ipwatch.Watcher{System: n.system, Compare: snapshots.Comparing(), Routed: snapshots.Routed}
 	if demoBind() != nil {
 		n.System = merged{n.system, demoMoves{}}
 	}
@@ -34,9 +36,6 @@ func (a *app) notice(det *ipwatch.Detector, nodes func() []netip.Addr, families 
 			}
 		}
 		return fs
-	}
-	n.Routed = func() bool {
-		return slices.ContainsFunc([]ipwatch.Family{ipwatch.V4, ipwatch.V6}, det.Routed)
 	}
 	if det.Setting(ipwatch.V4).Mode != ipwatch.ModeAuto && det.Setting(ipwatch.V6).Mode != ipwatch.ModeAuto {
 		return n // what is fixed or local does not change behind the NAT
@@ -131,27 +130,6 @@ func (n *noticing) probeSystem(ctx context.Context) []string {
 	for range hints { // until it is closed
 	}
 	return notes
-}
-
-// comparer takes a snapshot at each call, and says how it differs from the one before.
-func comparer(take ipwatch.Snapshotter) func() string {
-	var mu sync.Mutex
-	var last ipwatch.Snapshot
-	first := true
-	return func() string {
-		mu.Lock()
-		defer mu.Unlock()
-		now, err := take.Take()
-		if err != nil {
-			return "this computer's interfaces cannot be listed, so anything may have changed"
-		}
-		diff := now.Diff(last)
-		if first {
-			first, diff = false, ""
-		}
-		last = now
-		return diff
-	}
 }
 
 // merged gives the hints of two sources.

@@ -21,9 +21,7 @@ func (d *Detector) ConcludeFor(o Observation, nodes, standIns []netip.Addr) Verd
 	set := o.Setting
 	switch set.Mode {
 	case ModeOff:
-		v.State = Absent
-		v.Why = fmt.Sprintf(`%s is turned off in the configuration (%s = "off").`, o.Family.label(), o.Family)
-		return o.stamp(v)
+		return o.stamp(v.off())
 	case ModeLocal:
 		return o.stamp(d.LocalVerdict(o.Family, nodes))
 	case ModeFixed:
@@ -52,6 +50,13 @@ func (o Observation) stamp(v Verdict) Verdict {
 	if v.Answers == nil {
 		v.Answers = o.Answers
 	}
+	return v
+}
+
+// off is the verdict for a family that the configuration turns off.
+func (v Verdict) off() Verdict {
+	v.State = Absent
+	v.Why = fmt.Sprintf(`%s is turned off in the configuration (%s = "off").`, v.Family.label(), v.Family)
 	return v
 }
 

@@ -262,7 +262,7 @@ func TestLookup(t *testing.T) {
 		if host == "gone.example" {
 			return addrs(addrX), &net.DNSError{Err: "no such host", Name: host}
 		}
-		return addrs(addrY, "::ffff:"+addrX, addrX, "10.0.9.9", "fe80::1%eth0", addr6), nil
+		return addrs(addrY, "::ffff:"+addrX, "10.0.9.9", "fe80::1%eth0", addr6), nil
 	}
 	for host, want := range map[string]string{
 		"ec2.eu-west-1.amazonaws.com":           "[" + addrX + " " + addrY + " " + addr6 + "]",

@@ -19,7 +19,9 @@ func WindowsHop(dst netip.Prefix, next netip.Addr, origin uint32, to netip.Addr)
 }
 
 // Failure is the failure of a question with a text, and with who answered instead, if that is known.
-func Failure(f Fault, portal, text string) *EchoError { return &EchoError{Fault: f, Portal: portal, text: text} }
+func Failure(f Fault, portal, text string) *EchoError {
+	return &EchoError{Fault: f, Portal: portal, text: text}
+}
 
 // TrustAsSystem makes authorities stand for those of the system.
 func TrustAsSystem(d *Detector, pool *x509.CertPool) { d.roots[""] = pool }

@@ -20,7 +20,7 @@ type Hop struct {
 // Origin is who put an entry into the routing table.
 type Origin uint8
 
-// The origins. macOS does not tell them.
+// The origins. Only Linux tells what is configured.
 const (
 	OriginUnknown    Origin = iota
 	OriginConfigured        // an administrator, or a program that acts for one

@@ -91,7 +91,7 @@ func TestFixedForPrivate(t *testing.T) {
 		value string
 		state ipwatch.State
 		addr  string
-	}{{"10.8.0.2", ipwatch.Confirmed, "10.8.0.2"}, {addrX, ipwatch.Unsure, ""}} {
+	}{{"10.8.0.2", ipwatch.Confirmed, "10.8.0.2"}, {addrX, ipwatch.Unsure, ""}, {"off", ipwatch.Absent, ""}, {"local", ipwatch.Unsure, ""}} {
 		set, err := ipwatch.ParseSetting(ipwatch.V4, c.value)
 		if err != nil {
 			t.Fatal(err)
@@ -208,11 +208,12 @@ func TestWindowsHop(t *testing.T) {
 		origin uint32
 		want   string
 	}{
-		{"0.0.0.0", 0, "invalid IP 1"},
-		{"192.168.1.1", 0, "192.168.1.1 1"},
+		{"0.0.0.0", 0, "invalid IP 0"},
+		{"192.168.1.1", 0, "192.168.1.1 0"},
 		{"192.168.1.1", 1, "192.168.1.1 2"},
 		{"192.168.1.1", 2, "192.168.1.1 2"},
 		{"192.168.1.1", 3, "192.168.1.1 2"},
+		{"192.168.1.1", 4, "192.168.1.1 2"},
 		{"192.168.1.1", 5, "192.168.1.1 0"},
 	} {
 		h, err := ipwatch.WindowsHop(net16, netip.MustParseAddr(c.next), c.origin, to)

@@ -15,8 +15,9 @@ type windowsRow struct {
 	Origin uint32     // NL_ROUTE_ORIGIN
 }
 
-// windowsHop reads a row. NlroManual (0) is what route.exe, netsh and VPN clients write; well-known, DHCP, router
-// advertisement and 6to4 (1 to 4) come from the network or from the system's own addresses.
+// windowsHop reads a row. Well-known, DHCP, router advertisement and 6to4 (1 to 4) come from the network or from the
+// system's own addresses. NlroManual (0) is what route.exe and VPN clients write, and what netsh shows for default
+// routes that DHCP gave, too: so it says nothing.
 func windowsHop(row windowsRow, to netip.Addr) (Hop, error) {
 	if !row.Dst.IsValid() || !row.Dst.Contains(to) {
 		return Hop{}, errors.New("routing table: the answer is a route to somewhere else")
@@ -25,10 +26,7 @@ func windowsHop(row windowsRow, to netip.Addr) (Hop, error) {
 	if row.Next.IsValid() && !row.Next.IsUnspecified() {
 		h.Gateway = row.Next
 	}
-	switch {
-	case row.Origin == 0:
-		h.Origin = OriginConfigured
-	case row.Origin <= 4:
+	if row.Origin >= 1 && row.Origin <= 4 {
 		h.Origin = OriginNetwork
 	}
 	return h, nil

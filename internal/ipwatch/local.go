@@ -15,10 +15,14 @@ import (
 // Where the routing table does not tell, the address counts when it belongs to a tunnel and is another one than
 // towards the internet, and a warning says so.
 //
-// A private address that the configuration gives for the family (ipv4 = "10.8.0.2") is taken as it is.
+// A private address that the configuration gives for the family (ipv4 = "10.8.0.2") is taken as it is; a family that is
+// turned off there is absent.
 func (d *Detector) LocalVerdict(f Family, nodes []netip.Addr) Verdict {
 	v := Verdict{Family: f, State: Unsure, At: time.Now()}
-	if set := d.Setting(f); set.Mode == ModeFixed && Public(set.Fixed, nil) != nil {
+	switch set := d.Setting(f); {
+	case set.Mode == ModeOff:
+		return v.off()
+	case set.Mode == ModeFixed && Public(set.Fixed, nil) != nil:
 		return d.fixed(v, set.Fixed)
 	}
 	var addr, towards netip.Addr

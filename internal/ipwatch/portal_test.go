@@ -53,6 +53,12 @@ func TestInterception(t *testing.T) {
 	if v.State != ipwatch.Confirmed || v.Answers[1].Issuer != "Another CA" {
 		t.Errorf("two authorities: %s (%s), issuer %q", v.State, v.Why, v.Answers[1].Issuer)
 	}
+	// One operator alone has one authority, of course.
+	alone := p
+	alone.Agree = 1
+	if v := verdict(t, public(t, alone, one, one, good)); v.State != ipwatch.Confirmed {
+		t.Errorf("one operator is enough: %s (%s)", v.State, v.Why)
+	}
 	// Own echoes may have one authority; so may those with a CA file.
 	l := newLab(t)
 	v = verdict(t, l.detector(labPolicy(), l.echo("aws", good), l.echo("mine", good)))

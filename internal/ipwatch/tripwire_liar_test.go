@@ -80,11 +80,7 @@ func TestTripwireLiars(t *testing.T) {
 					time.Sleep(12 * time.Minute)
 					w.set(func() { w.addr = w.addr.Next() })
 					begin := time.Now()
-					for known := w.addr; ; {
-						synctest.Wait()
-						if w.concluded == known {
-							break
-						}
+					for w.known() != w.addr {
 						if time.Since(begin) > c.noticed {
 							t.Fatalf("a change is not known after %s; %+v", c.noticed, w.family())
 						}
@@ -282,8 +278,8 @@ func TestTripwireNothingMissed(t *testing.T) {
 					time.Sleep(12 * time.Minute) // the longest rest, and a look
 					_, hints := w.since()
 					bounded(t, hints)
-					if w.concluded != w.addr {
-						t.Fatalf("step %d: the address is %s, and known is %s; hints %v; %+v", step, w.addr, w.concluded, hints, w.family())
+					if known := w.known(); known != w.addr {
+						t.Fatalf("step %d: the address is %s, and known is %s; hints %v; %+v", step, w.addr, known, hints, w.family())
 					}
 				}
 			})

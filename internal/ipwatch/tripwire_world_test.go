@@ -152,6 +152,13 @@ func (w *world) set(change func()) {
 	change()
 }
 
+// known is the address that the evidence has confirmed.
+func (w *world) known() netip.Addr {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.concluded
+}
+
 // since returns and forgets what was asked and hinted.
 func (w *world) since() (asked []question, hints []ipwatch.Hint) {
 	synctest.Wait()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,9 @@ type Request struct {
 	Check bool
 	// Event says that something happened: a pause after failures is cut short.
 	Event bool
+
+	news <-chan struct{} // an event has come: a look that is under way is about a network that is gone
+	anew func() bool     // such a look may begin anew
 
 	recall     *look // stands for a look at the address, as long as nothing has to be written
 	unattended bool  // the daemon's own: none while it is paused
@@ -61,7 +65,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 		return st.idle(), nil
 	}
 	r := &round{Keeper: k, req: req, st: st, now: k.wall(), clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
-		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}}
+		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}, checked: map[string]ipwatch.Verdict{}, hosts: map[string][]netip.Addr{}}
 	if warning != "" {
 		r.rep.Warnings = append(r.rep.Warnings, warning)
 	}
@@ -112,8 +116,11 @@ type round struct {
 	work     []*groupWork
 	next     time.Time // wall clock: something is due then
 	families map[familyKey]sgsync.Family
+	checked  map[string]ipwatch.Verdict // by memoryKey: what a check has concluded
+	hosts    map[string][]netip.Addr    // of endpoints that stand in for nodes
 	observed bool
 	asked    time.Time // wall clock: when the own address was looked at
+	began    time.Time // the same, monotonic
 	obs4     ipwatch.Observation
 	obs6     ipwatch.Observation
 }

@@ -21,6 +21,7 @@ type Store struct {
 	derived string // installation id, "" where the machine has none
 
 	reaching atomic.Pointer[Reaching] // of the last round of this process
+	history  history
 }
 
 // maxStateFile bounds what is read back: a state of a thousand rules has some hundred kilobytes.
