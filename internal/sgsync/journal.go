@@ -50,7 +50,7 @@ func Overlay(v View, journal []Write) View {
 		}
 		i := slices.IndexFunc(rules, func(r Rule) bool { return r.ID == w.ID })
 		switch {
-		case w.Maybe && i >= 0 && w.Key != "" && (w.Do == Move || w.Do == Remove || w.Do == Leave || w.Do == Join && rules[i].Tags[w.Key] != w.Value):
+		case w.Maybe && i >= 0 && w.Key != "" && (w.Do == Move || w.Do == Remove || w.Do == Leave || w.Do == Join && ended(w.Key, rules[i].Tags, v.AWS)):
 			// What the read shows of this rule may be from before our own write: do not rely on our lease
 			// there, neither on its being there nor on its end. Planning then joins it (and learns that it is
 			// gone), or leaves it to a later read.
@@ -73,6 +73,13 @@ func Overlay(v View, journal []Write) View {
 	}
 	v.Rules = rules
 	return v
+}
+
+// ended reports whether a lease that was joined is read as one that has ended.
+func ended(key string, tags map[string]string, now time.Time) bool {
+	value, there := tags[key]
+	l, ok := ParseLease(key, value)
+	return there && ok && !l.Live(now)
 }
 
 func withTag(tags map[string]string, key, value string) map[string]string {
