@@ -111,7 +111,11 @@ func (a *app) audit(ctx context.Context, args []string, from netip.Addr, html st
 }
 
 func (a *app) auditOne(ctx context.Context, t keeper.Target, from netip.Addr) []auditTarget {
-	found, err := a.survey(ctx, t)
+	roles := allRoles
+	if a.flags.changed("nodes") {
+		roles = t.Nodes
+	}
+	found, err := a.survey(ctx, t, roles)
 	if err != nil {
 		text := err.Error()
 		return []auditTarget{{Target: t.Label, Cluster: t.Cluster, Region: t.Region, Error: &text, err: err, AuditResult: sgsync.Audit(sgsync.Survey{Port: t.Port})}}

@@ -11,6 +11,7 @@ import (
 
 // pictureView is the drawing of who reaches what: sources on the left, nodes on the right, in pixels.
 type pictureView struct {
+	Left, Top     int // room for the lines around boxes at the edge
 	Width, Height int
 	Sources       []boxView
 	Hosts         []boxView
@@ -42,7 +43,7 @@ const (
 	maxSources = 14 // more is no picture any more; the table has all
 )
 
-// source is one line of the picture: the rules of one source together.
+// pictureSource is one box on the left: the rules of one source together.
 type pictureSource struct {
 	kind, title, sub string
 	opens            []string
@@ -80,6 +81,7 @@ func picture(t auditTarget) pictureView {
 			p.Edges = append(p.Edges, e)
 		}
 	}
+	p.Left, p.Top, p.Width, p.Height = -2, -2, p.Width+4, p.Height+4
 	p.Alt = fmt.Sprintf("Who reaches port %d: %d sources, %s", t.Port, len(sources)+left, rolesText(t.Nodes, nil))
 	return p
 }

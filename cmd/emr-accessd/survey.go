@@ -29,9 +29,9 @@ type surveyed struct {
 	region, account, profile, arn string
 }
 
-// survey gathers what an audit needs. A missing permission leaves a gap that is told; everything else that
-// fails is an error.
-func (a *app) survey(ctx context.Context, t keeper.Target) ([]surveyed, error) {
+// survey gathers what an audit of the nodes with these roles needs. A missing permission leaves a gap that is
+// told; everything else that fails is an error.
+func (a *app) survey(ctx context.Context, t keeper.Target, roles []string) ([]surveyed, error) {
 	c := a.client(t)
 	if c == nil {
 		if _, err := a.open(ctx, t.Profile, t.Region); err != nil {
@@ -56,10 +56,6 @@ func (a *app) survey(ctx context.Context, t keeper.Target) ([]surveyed, error) {
 		if ids, err = (cloud{c}).matching(ctx, t); err != nil {
 			return nil, err
 		}
-	}
-	roles := allRoles
-	if a.flags.changed("nodes") {
-		roles = t.Nodes
 	}
 	var out []surveyed
 	for _, id := range ids {
