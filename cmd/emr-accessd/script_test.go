@@ -62,6 +62,8 @@ func TestScripts(t *testing.T) {
 			"rule":      cmdRule,
 			"fault":     cmdFault,
 			"foreign":   cmdForeign,
+			"public":    cmdPublic,
+			"closedid":  cmdClosedID,
 			"cluster": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).sim.SetClusterState(worldOf(ts).cluster, args[0])
 			},

@@ -50,7 +50,12 @@ func (a *auditor) account() {
 		} else {
 			for _, r := range b.Except {
 				if r[0] <= a.Port && a.Port <= r[1] {
-					a.find("block-public-access-excepts-port", Low, []string{}, fmt.Sprintf("EMR's block public access excepts ports %d-%d, so a cluster may be launched with port %d open to everybody. (Port 22 is excepted unless somebody changes that.)", r[0], r[1], a.Port),
+					// The exception of port 22 alone is what every account begins with: for the record.
+					severity, which := Info, fmt.Sprintf("port %d", r[0])
+					if r[0] != r[1] {
+						severity, which = Low, fmt.Sprintf("ports %d-%d", r[0], r[1])
+					}
+					a.find("block-public-access-excepts-port", severity, []string{}, fmt.Sprintf("EMR's block public access excepts %s, so a cluster may be launched with port %d open to everybody. (Port 22 is excepted unless somebody changes that.)", which, a.Port),
 						"Take the port out of the exceptions; emr-accessd does not need it there.")
 					break
 				}
