@@ -44,7 +44,7 @@ func (c *Client) PrefixLists(ctx context.Context, ids []string) ([]sgsync.Prefix
 				return nil, err
 			}
 			for _, l := range out.PrefixLists {
-				if slices.Contains(batch, aws.ToString(l.PrefixListId)) { // moto does not filter
+				if slices.Contains(batch, aws.ToString(l.PrefixListId)) { // what the answer says decides, not the filter
 					lists = append(lists, listOf(l))
 				}
 			}

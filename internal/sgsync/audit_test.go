@@ -43,7 +43,9 @@ func ids(r AuditResult) (out []string) {
 func TestAuditFindings(t *testing.T) {
 	now := FormatLease(t0.Add(time.Hour), t0, "alice@laptop")
 	ended := FormatLease(t0.Add(-time.Hour), t0.Add(-2*time.Hour), "bob@old")
-	list := func(entries ...string) PrefixList { return PrefixList{ID: teamList, Entries: pfxs(entries...), MaxEntries: 5} }
+	list := func(entries ...string) PrefixList {
+		return PrefixList{ID: teamList, Entries: pfxs(entries...), MaxEntries: 5}
+	}
 	managed := func(tags ...string) Rule {
 		r := Rule{CIDR: pfx("198.51.100.7/32"), Tags: map[string]string{OwnerTag: "AIDAALICE00000001"}}
 		for i := 0; i < len(tags); i += 2 {
