@@ -63,6 +63,8 @@ func TestScripts(t *testing.T) {
 			"fault":     cmdFault,
 			"foreign":   cmdForeign,
 			"public":    cmdPublic,
+			"addrule":   cmdAddRule,
+			"hangup":    cmdHangUp,
 			"closedid":  cmdClosedID,
 			"cluster": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).sim.SetClusterState(worldOf(ts).cluster, args[0])

@@ -127,9 +127,9 @@ func (a *auditor) source(e *Reach, r Rule) {
 				e.prefixes = append(e.prefixes, netip.PrefixFrom(addr, addr.BitLen()))
 			}
 		}
-		e.Who = "the members of another security group"
+		e.Who = "whoever is in another security group"
 		if g.Cluster {
-			e.Who = "the nodes of this cluster, and whoever else is in the group"
+			e.Who = "whoever is in a group of this cluster"
 		}
 		if known && len(g.Members) > 0 {
 			e.Who += " (" + count(len(g.Members), "interface", "interfaces") + " now)"
