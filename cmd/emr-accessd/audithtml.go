@@ -28,7 +28,7 @@ type targetView struct {
 	Facts                       []factView
 	Port                        int
 	Head, HeadClass             string // the answer in a sentence
-	Asked, AskedClass           string
+	Asked                       string // the answer about --from
 	Picture                     pictureView
 	Rows                        []rowView
 	Findings                    []findingView
@@ -76,10 +76,7 @@ func viewTarget(t auditTarget) targetView {
 	}
 	v.Head, v.HeadClass = headline(t)
 	if t.From != nil {
-		v.Asked, v.AskedClass = printable(t.From.Why), "shut"
-		if t.From.Admits {
-			v.AskedClass = "open"
-		}
+		v.Asked = printable(t.From.Why)
 	}
 	v.Picture = picture(t)
 	for _, e := range t.Reach {
@@ -96,7 +93,7 @@ func viewTarget(t auditTarget) targetView {
 		v.Rows = append(v.Rows, row)
 	}
 	for _, f := range t.Findings {
-		v.Findings = append(v.Findings, findingView{Severity: string(f.Severity), ID: f.ID, Text: printable(f.Text), Remedy: printable(f.Remedy), Resources: f.Resources})
+		v.Findings = append(v.Findings, findingView{Severity: string(f.Severity), ID: f.ID, Text: printable(f.Text), Remedy: printable(strings.ReplaceAll(f.Remedy, "`", "")), Resources: f.Resources})
 		switch f.Severity {
 		case sgsync.High:
 			v.High++
@@ -142,7 +139,7 @@ func blockText(b *sgsync.PublicBlock) string {
 	if len(except) == 0 {
 		return "on"
 	}
-	return "on, except ports " + strings.Join(except, ", ")
+	return "on, except " + strings.Join(except, ", ")
 }
 
 // headline answers the question of the page in a sentence.

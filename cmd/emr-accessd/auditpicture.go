@@ -89,7 +89,7 @@ func picture(t auditTarget) pictureView {
 func (b boxView) place() boxView {
 	b.TextX, b.Y1, b.Y2 = b.X+14, b.Y+19, b.Y+36
 	b.Full = b.Title + " — " + b.Sub
-	limit := b.W / 8
+	limit := (b.W - 28) / 8 // of bold letters, as wide as they usually are
 	b.Title, b.Sub = cutText(b.Title, limit), cutText(b.Sub, limit+2)
 	return b
 }

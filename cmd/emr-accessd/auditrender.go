@@ -70,7 +70,7 @@ func rolesText(nodes []sgsync.AuditNode, ids []string) string {
 		}
 	}
 	if len(parts) == 0 {
-		return "no node runs"
+		return "no node"
 	}
 	return strings.Join(parts, ", ")
 }

@@ -191,13 +191,16 @@ func confirmedIn(t keeper.TargetReport, cidr string) bool {
 // footing finds the own rule that must stand when a public one goes: on every node that the public one opens.
 func (c *closing) footing(r sgsync.Rule) (sgsync.Footing, bool) {
 	var chosen sgsync.Footing
+	if fs := c.footings[r.Group]; len(fs) > 0 {
+		chosen = fs[0] // all that a group can have that is on no node
+	}
 	for _, n := range c.found.Nodes {
 		if !slices.Contains(n.Groups, r.Group) {
 			continue
 		}
 		ok := false
-		for _, id := range append([]string{r.Group}, n.Groups...) {
-			if fs := c.footings[id]; len(fs) > 0 && !ok {
+		for _, id := range n.Groups {
+			if fs := c.footings[id]; len(fs) > 0 {
 				ok = true
 				if chosen.Rule == "" {
 					chosen = fs[0]

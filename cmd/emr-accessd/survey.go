@@ -154,12 +154,12 @@ func (s *surveyor) nodes(ctx context.Context, cl awsclient.Cluster, nodes []awsc
 		}
 	}
 	for _, n := range nodes {
-		an := sgsync.AuditNode{Instance: n.Instance, Role: n.Role, Public4: n.Public4, Private4: n.Private4, V6: n.V6, Groups: slices.Clone(n.Groups)}
+		an := sgsync.AuditNode{Instance: n.Instance, Role: n.Role, Public4: n.Public4, Private4: n.Private4, V6: n.V6, Groups: slices.Clone(n.Groups), Unclear: n.Detail != nil}
 		for _, i := range found {
 			if i.Instance != n.Instance {
 				continue
 			}
-			an.Groups = append(an.Groups, i.Groups...)
+			an.Groups, an.Unclear = append(an.Groups, i.Groups...), false
 			if !an.V6.IsValid() && len(i.V6) > 0 {
 				an.V6 = i.V6[0]
 			}
@@ -186,13 +186,13 @@ func (s *surveyor) plainGroup(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	s.name = g.Name
+	s.name, s.Plain = g.Name, id
 	found, err := s.c.InterfacesIn(ctx, id)
 	if err != nil {
 		if err := s.miss("what the group is attached to", err); err != nil {
 			return err
 		}
-		s.Nodes = []sgsync.AuditNode{{Instance: "unknown", Groups: []string{id}}}
+		s.Nodes = []sgsync.AuditNode{{Instance: "unknown", Groups: []string{id}, Unclear: true}}
 	}
 	for _, i := range found {
 		n := sgsync.AuditNode{Instance: i.Instance, Public4: i.Public4, Private4: i.Private4, Groups: i.Groups}

@@ -10,8 +10,10 @@ import (
 
 // Survey is all that an audit looks at: what AWS told, gathered by the caller. Its texts are foreign.
 type Survey struct {
-	Port   int
-	Nodes  []AuditNode
+	Port  int
+	Nodes []AuditNode
+	// Plain is a group that is looked at for itself, also while it is on no interface; "" for a cluster.
+	Plain  string
 	Groups []AuditGroup
 	Lists  []PrefixList
 	// Block is EMR's block public access setting; nil when it could not be read.
@@ -36,6 +38,8 @@ type AuditNode struct {
 	Private4 netip.Addr `json:"private_ipv4"`
 	V6       netip.Addr `json:"ipv6"`
 	Groups   []string   `json:"groups"`
+	// Unclear says that not all addresses are known: what is missing must not be taken for absent.
+	Unclear bool `json:"unclear,omitempty"`
 }
 
 // AuditGroup is a security group. Groups that rules refer to are there too, with members and without rules.
@@ -174,6 +178,9 @@ func (a *auditor) index() {
 		for _, id := range n.Groups {
 			a.on[id] = append(a.on[id], n)
 		}
+	}
+	if a.Plain != "" && a.on[a.Plain] == nil {
+		a.on[a.Plain] = []AuditNode{}
 	}
 }
 

@@ -78,6 +78,8 @@ func (a *auditor) reach() {
 // hasFamily reports whether a source can be routed to a node at all: a public one needs a public address.
 func hasFamily(n AuditNode, p netip.Prefix) bool {
 	switch {
+	case n.Unclear && (!is4(p) || !n.Public4.IsValid() && !n.Private4.IsValid()):
+		return true
 	case !is4(p):
 		return n.V6.IsValid()
 	case private(p):
