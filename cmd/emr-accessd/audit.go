@@ -116,6 +116,9 @@ func (a *app) auditOne(ctx context.Context, t keeper.Target, from netip.Addr) []
 		roles = t.Nodes
 	}
 	found, err := a.survey(ctx, t, roles)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("no active cluster matches %s", t.Label)
+	}
 	if err != nil {
 		text := err.Error()
 		return []auditTarget{{Target: t.Label, Cluster: t.Cluster, Region: t.Region, Error: &text, err: err, AuditResult: sgsync.Audit(sgsync.Survey{Port: t.Port})}}

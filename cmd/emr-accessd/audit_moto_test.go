@@ -72,7 +72,7 @@ func TestMotoAudit(t *testing.T) {
 			mine++
 		}
 	}
-	if gone != 1 || mine != 1 || len(public(audit(exitDone))) != 0 {
+	if gone != 1 || mine != 1 || len(public(audit(exitFindings))) != 0 {
 		t.Fatalf("%d rules went, %d are ours:\n%s\nwere\n%s", gone, mine, strings.Join(now, "\n"), strings.Join(before, "\n"))
 	}
 

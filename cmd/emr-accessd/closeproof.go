@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -53,6 +54,10 @@ func (c *closing) prove(ctx context.Context) {
 		if p.Result, err = tryPort(ctx, addr); p.Result != "failed" || time.Now().After(deadline) || ctx.Err() != nil {
 			break
 		}
+	}
+	if ctx.Err() != nil {
+		p.Result, p.Because = "not-tried", "Whether the port still answers was not found out: interrupted."
+		return
 	}
 	c.admitted(ctx, p, addr)
 	switch {
@@ -108,7 +113,7 @@ func tryPort(ctx context.Context, addr string) (string, error) {
 	dctx, cancel := context.WithTimeout(ctx, proofDial)
 	defer cancel()
 	conn, err := dial(dctx, "tcp", addr)
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	if refused(err) {
 		return "refused", nil
 	}
 	if err != nil {
@@ -121,6 +126,13 @@ func tryPort(ctx context.Context, addr string) (string, error) {
 		return "connected", nil
 	}
 	return "failed", fmt.Errorf("it hangs up at once (%w)", err)
+}
+
+// refused reports whether the host itself said no. Windows has an error number of its own for it (WSAECONNREFUSED),
+// which package syscall does not name.
+func refused(err error) bool {
+	no, ok := errors.AsType[syscall.Errno](err)
+	return ok && (no == syscall.ECONNREFUSED || runtime.GOOS == "windows" && no == 10061)
 }
 
 // verdict is the command's end. A port that is lost is an error, with the way back; nothing is opened

@@ -39,7 +39,7 @@ func (a *auditor) judge(e Reach, r Rule) {
 			"Let somebody look who may call ec2:GetManagedPrefixListEntries.")
 	case e.Kind == ReachGroup && !a.groups[r.SourceGroup].Cluster:
 		a.find("group-reference", Low, append(on, r.SourceGroup),
-			fmt.Sprintf("Rule %s opens port %d to whoever is in security group %s, which is not one of this cluster's.", r.ID, a.Port, named(r.SourceGroup, e.SourceName)),
+			fmt.Sprintf("Rule %s opens port %d to whoever is in another security group, %s.", r.ID, a.Port, named(r.SourceGroup, e.SourceName)),
 			"Make sure that you know who may put instances into that group.")
 	default:
 		a.wide(e, r, on)

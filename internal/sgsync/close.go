@@ -99,12 +99,21 @@ func (c Closer) Close(ctx context.Context, shown Rule, port int, own Footing) (g
 			return false, ErrStale
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, AttemptTimeout)
+	bounded, cancel := context.WithTimeout(ctx, AttemptTimeout)
 	defer cancel()
-	if err := c.Revoke(ctx, shown.Group, shown.ID); err != nil && !errors.Is(err, ErrGone) {
-		return false, err
+	err = c.Revoke(bounded, shown.Group, shown.ID)
+	if errors.Is(err, ErrGone) {
+		return false, nil
 	}
-	return false, nil
+	if unsure(err) { // the answer was lost: only another look tells whether it acted
+		if v, lookErr := c.Rules(ctx, shown.Group); lookErr == nil {
+			if left, guardErr := guard(v, shown, port); left == nil && guardErr == nil {
+				return false, nil
+			}
+		}
+		return false, fmt.Errorf("it is not known whether the rule was removed: %w", err)
+	}
+	return false, err
 }
 
 // guard finds the rule that was shown, unchanged in all that EC2 tells rules apart by. nil without an error:

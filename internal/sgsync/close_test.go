@@ -20,6 +20,7 @@ type closeWorld struct {
 	revoked     []string
 	recorded    []Rule
 	fail        error
+	acts        bool // although it fails
 }
 
 func newCloseWorld() *closeWorld {
@@ -49,6 +50,9 @@ func (w *closeWorld) close(shown Rule) (bool, error) {
 		},
 		Revoke: func(_ context.Context, _, id string) error {
 			w.revoked = append(w.revoked, id)
+			if w.acts {
+				delete(w.rules, id)
+			}
 			return w.fail
 		},
 		Before: func(r Rule) error {
@@ -74,6 +78,8 @@ func TestCloseGuard(t *testing.T) {
 		{name: "gone", do: func(w *closeWorld) { delete(w.rules, w.public) }, gone: true},
 		{name: "gone between read and write", do: func(w *closeWorld) { w.fail = ErrGone }},
 		{name: "the answer is lost", do: func(w *closeWorld) { w.fail = lost }, want: lost},
+		{name: "the answer is lost, and it acted", do: func(w *closeWorld) { w.fail, w.acts = lost, true }},
+		{name: "refused", do: func(w *closeWorld) { w.fail = ErrDenied }, want: ErrDenied},
 		{name: "narrowed in the meantime", do: func(w *closeWorld) { w.edit(w.public, func(r *Rule) { r.CIDR = pfx("192.0.2.0/24") }) }, want: ErrNotPublic},
 		{name: "another public source", do: func(w *closeWorld) { w.edit(w.public, func(r *Rule) { r.CIDR = pfx("0.0.0.0/1") }) }, want: ErrNotPublic},
 		{name: "another port", do: func(w *closeWorld) { w.edit(w.public, func(r *Rule) { r.FromPort, r.ToPort = 80, 80 }) }, want: ErrNotPublic},
@@ -106,7 +112,7 @@ func TestCloseGuard(t *testing.T) {
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil || gone != tt.gone {
 				t.Fatalf("gone %v, %v; want %v, %v", gone, err, tt.gone, tt.want)
 			}
-			write := tt.want == nil && !tt.gone || tt.want == lost
+			write := tt.want == nil && !tt.gone || tt.want == lost || tt.want == ErrDenied
 			if (len(w.revoked) == 1 && w.revoked[0] == w.public) != write || len(w.revoked) > 1 {
 				t.Errorf("revoked %v", w.revoked)
 			}
