@@ -33,6 +33,7 @@ func auditWorld(t *testing.T) *simWorld {
 	add(awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: "::/0"})
 	add(awssim.RuleSpec{FromPort: 20, ToPort: 25, CIDR: "203.0.0.0/8", Description: hostile})
 	add(awssim.RuleSpec{Protocol: "-1", CIDR: "10.0.0.0/8"})
+	add(awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: "203.0.113.77/32", Description: "\u202e" + hostile})
 	add(awssim.RuleSpec{FromPort: 22, ToPort: 22, PrefixList: office})
 	add(awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: "198.51.100.7/32", Tags: map[string]string{sgsync.OwnerTag: "AIDAALICE00000001",
 		sgsync.LeasePrefix + "AIDAALICE00000001-a1": lease(time.Hour, "alice@laptop"), sgsync.LeasePrefix + "AIDABOB0000000001-b1": lease(-time.Hour, "bob@old")}})

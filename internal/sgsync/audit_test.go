@@ -161,6 +161,12 @@ func TestAuditAdmission(t *testing.T) {
 			t.Errorf("%s: %+v, want %s", from, got, want)
 		}
 	}
+	// What admits the address counts, not what else a list holds.
+	both := surveyOf(Rule{PrefixList: teamList}, Rule{CIDR: pfx("192.0.2.0/24")})
+	both.Lists, both.From = []PrefixList{{ID: teamList, Entries: pfxs("198.51.0.0/16", "192.0.2.200/32")}}, addr("192.0.2.200")
+	if got := Audit(both).From.Rules; !slices.Equal(got, []string{"sgr-b", "sgr-a"}) {
+		t.Errorf("%v", got)
+	}
 	s.From, s.Nodes[0].Public4 = addr("203.0.113.5"), netip.Addr{}
 	if why := Audit(s).From.Why; !strings.Contains(why, "No node has an address") {
 		t.Error(why)
