@@ -183,13 +183,13 @@ func TestAWSRestoreIsOneCommand(t *testing.T) {
 		t.Fatalf("%q", words)
 	}
 	var perms []struct {
-		IpRanges []struct{ CidrIp, Description string }
+		IPRanges []struct{ CidrIP, Description string }
 	}
 	var specs []struct{ Tags []struct{ Key, Value string } }
 	if err := errors.Join(json.Unmarshal([]byte(words[9]), &perms), json.Unmarshal([]byte(words[11]), &specs)); err != nil {
 		t.Fatal(err)
 	}
-	if r := perms[0].IpRanges[0]; r.CidrIp != "0.0.0.0/0" || r.Description != c.Description || len(specs[0].Tags) != 1 || specs[0].Tags[0].Value != "\u202e\x1b\n" {
+	if r := perms[0].IPRanges[0]; r.CidrIP != "0.0.0.0/0" || r.Description != c.Description || len(specs[0].Tags) != 1 || specs[0].Tags[0].Value != "\u202e\x1b\n" {
 		t.Errorf("%+v %+v", perms, specs)
 	}
 	if left, _ := os.ReadDir(dir); len(left) > 0 {

@@ -33,7 +33,7 @@ type Closed struct {
 	Restored    string            `json:"restored,omitempty"` // the rule that was made in its place
 }
 
-// ErrNoRecord: no rule with this id was closed from here.
+// ErrNoRecord is returned for a rule that was not closed from here.
 var ErrNoRecord = errors.New("no record of a rule that was closed here has this id")
 
 var (
