@@ -24,6 +24,7 @@ type app struct {
 
 	mu      sync.Mutex
 	clients map[string]*awsclient.Client // opened in the last round, by profile and region
+	signIn  signIn
 }
 
 // load reads the configuration and lays the flags over it.
@@ -43,7 +44,7 @@ func (a *app) load() error {
 func (a *app) detector() (*ipwatch.Detector, error) {
 	c := a.cfg.Address
 	dc := ipwatch.Config{
-		Policy: ipwatch.Policy{Agree: c.Agree, Require: c.Require, EgressCheck: c.EgressCheck, Accept: c.Accept, Never: c.Never, Only: c.Only},
+		Policy: ipwatch.Policy{Agree: c.Agree, Require: c.Require, EgressCheck: c.EgressCheck, Accept: c.Accept, Never: c.Never, Only: c.Only, Prefix6: c.IPv6Prefix},
 		Settings: map[ipwatch.Family]ipwatch.Setting{
 			ipwatch.V4: {Mode: ipwatch.Mode(c.IPv4.Kind), Fixed: c.IPv4.Fixed},
 			ipwatch.V6: {Mode: ipwatch.Mode(c.IPv6.Kind), Fixed: c.IPv6.Fixed},
@@ -104,6 +105,7 @@ func (a *app) keeper() (*keeper.Keeper, error) {
 // open signs in anew: a round never works with what an earlier one read.
 func (a *app) open(ctx context.Context, profile, region string) (keeper.Cloud, error) {
 	c, err := awsclient.Open(ctx, awsclient.Options{Profile: profile, Region: region, UserAgent: "emr-accessd/" + version()})
+	a.signIn.opened(profile+"|"+region, err)
 	if err != nil {
 		return nil, err
 	}

@@ -166,7 +166,7 @@ func (c *closing) shared(ctx context.Context) {
 			c.answer.Warnings = append(c.answer.Warnings, fmt.Sprintf("whether %s uses the same groups is not known: %v", s.ID, err))
 			continue
 		}
-		has := clusterGroups(cl, allRoles)
+		has := groupsFromEMR(cl, allRoles)
 		if slices.ContainsFunc(c.rules, func(r sgsync.Rule) bool { return slices.Contains(has, r.Group) }) {
 			c.answer.SharedWith = append(c.answer.SharedWith, strings.TrimSpace(cl.ID+" "+cl.Name))
 		}

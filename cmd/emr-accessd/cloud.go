@@ -168,6 +168,7 @@ func groupsOf(cl awsclient.Cluster, t keeper.Target) (ids []string, err error) {
 		switch {
 		case t.Group != "additional":
 			add(managed)
+		case len(additional) == 0 && cl.Ended(): // then that is what there is to say
 		case len(additional) == 0:
 			return nil, errNoAdditional
 		default:

@@ -94,6 +94,7 @@ func (a *app) connect(ctx context.Context, arg string, command []string, f conne
 		return err
 	}
 	defer end()
+	a.notePause(k.Store)
 	rep, err := k.Round(ctx, keeper.Request{Targets: targets})
 	if err != nil {
 		return err

@@ -76,23 +76,31 @@ func demoDial() func(ctx context.Context, network, addr string) (net.Conn, error
 // demoPoll is how often the demo's laptop looks where it is.
 const demoPoll = 100 * time.Millisecond
 
-// demoEvents adds a hint for each change of the demo's source file.
-func demoEvents(ctx context.Context, hints chan<- ipwatch.Hint) {
-	last := readDemoSource()
-	tick := time.NewTicker(demoPoll)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if now := readDemoSource(); now.IsValid() && now != last {
-			last = now
+// demoMoves gives a hint for each change of the demo's source file.
+type demoMoves struct{}
+
+// Events starts to look. What the file says is not on this computer's interfaces, so it is a hint of its own kind,
+// which the watcher passes on without comparing anything.
+func (demoMoves) Events(ctx context.Context) (<-chan ipwatch.Hint, error) {
+	hints, last := make(chan ipwatch.Hint, 1), readDemoSource()
+	go func() {
+		defer close(hints)
+		tick := time.NewTicker(demoPoll)
+		defer tick.Stop()
+		for {
 			select {
-			case hints <- ipwatch.Hint{Kind: ipwatch.HintAddress, Reason: "the demo's laptop moved", At: time.Now()}:
-			default:
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if now := readDemoSource(); now.IsValid() && now != last {
+				last = now
+				select {
+				case hints <- ipwatch.Hint{Kind: ipwatch.HintAsked, Reason: "the demo's laptop moved", At: time.Now()}:
+				default:
+				}
 			}
 		}
-	}
+	}()
+	return hints, nil
 }

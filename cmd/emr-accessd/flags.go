@@ -23,6 +23,7 @@ type flags struct {
 
 	ipv4, ipv6, require, expired string
 	accept, never, only, sources []string
+	stun                         []string
 	sourceCA                     string
 	agree, ipv6Prefix            int
 	egressCheck                  bool
@@ -51,6 +52,7 @@ func (f *flags) register(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.never, "never", nil, "`CIDR` ranges that are never authorized")
 	fs.StringSliceVar(&f.only, "only", nil, "authorize nothing outside of these `CIDR` ranges")
 	fs.StringArrayVar(&f.sources, "source", nil, "own address echo as `operator=URL`, in place of the built-in ones")
+	fs.StringSliceVar(&f.stun, "stun", nil, `STUN servers as host:port that notice changes behind the router; "" for none`)
 	fs.StringVar(&f.sourceCA, "source-ca", "", "PEM `file` with the CA of the --source echoes")
 	fs.IntVar(&f.agree, "agree", 0, "how many operators must agree (default 2)")
 	fs.StringVar(&f.require, "require", "", "the operator that must be among them (default aws)")
@@ -60,7 +62,7 @@ func (f *flags) register(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.lease, "lease", 0, "how long a rule outlives its laptop (default 24h)")
 	fs.StringVar(&f.expired, "expired", "", "rules whose leases have ended: remove or report")
 	fs.StringToStringVar(&f.tags, "rule-tag", nil, "further `key=value` tags for new rules")
-	for _, name := range []string{"account", "address", "trusted", "ipv4", "ipv6", "accept", "never", "only", "source", "source-ca", "agree",
+	for _, name := range []string{"account", "address", "trusted", "ipv4", "ipv6", "accept", "never", "only", "source", "source-ca", "stun", "agree",
 		"require", "egress-check", "ipv6-prefix", "interval", "lease", "expired", "rule-tag", "group", "nodes"} {
 		_ = fs.MarkHidden(name) // docs/configuration.md names them; --help stays a screen
 	}
@@ -126,6 +128,9 @@ func (f *flags) apply(c *config.Config) error {
 			}
 			a.Sources = append(a.Sources, config.Source{Operator: op, URL: url, Format: config.FormatText, CAFile: f.sourceCA})
 		}
+	}
+	if f.changed("stun") {
+		a.STUN = f.stun
 	}
 	if f.changed("agree") {
 		a.Agree = f.agree

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/netip"
@@ -15,12 +16,24 @@ import (
 // ipAnswer is `ip --json`; docs/json.md describes it.
 type ipAnswer struct {
 	Verdicts map[string]ipVerdict `json:"verdicts"`
+	Outside  []ipSighting         `json:"outside"` // triggers: what unauthenticated servers see
+	Notes    []string             `json:"notes"`   // what this system does not offer
+}
+
+// ipSighting is what one server that looks from outside said. It is a trigger and no evidence.
+type ipSighting struct {
+	By      string  `json:"by"`
+	Family  string  `json:"family"`
+	Address string  `json:"address"`
+	Error   *string `json:"error"`
+	TookMS  float64 `json:"took_ms"`
 }
 
 type ipVerdict struct {
 	State    string       `json:"state"`
 	Address  string       `json:"address"`
 	Why      string       `json:"why"`
+	Remedy   string       `json:"remedy,omitempty"`
 	Warnings []string     `json:"warnings"`
 	Answers  []ipResponse `json:"answers"`
 }
@@ -34,12 +47,19 @@ type ipResponse struct {
 }
 
 func (a *app) ipCommand() *cobra.Command {
-	return &cobra.Command{
+	var watch bool
+	cmd := &cobra.Command{
 		Use:   "ip",
 		Short: "what each source says your public address is, and what is concluded",
 		Long: `Asks every source at once, over a fresh direct connection, and shows each answer. An
-address is believed when at least two operators agree, AWS among them. No AWS API
-call is made and nothing is changed. Exit code 5 when no address is confirmed.`,
+address is believed when at least two operators agree, AWS among them. Then it
+shows what would notice a change: each server that looks at you from outside
+(those only ever make somebody look again), and what this system does not offer.
+No AWS API call is made and nothing is changed. Exit code 5 when no address is
+confirmed.
+
+With --watch it goes on and shows the system's events as they come, what is made
+of them, and each new verdict, until Ctrl-C: the lines to put into a bug report.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.load(); err != nil {
@@ -49,35 +69,48 @@ call is made and nothing is changed. Exit code 5 when no address is confirmed.`,
 			if err != nil {
 				return fmt.Errorf("%w: %w", errConfig, err)
 			}
-			a.status = newProgress(a.Err)
-			a.status.say("asking for the public address")
-			ans, confirmed := ipAnswer{Verdicts: map[string]ipVerdict{}}, false
-			var mu sync.Mutex
-			var wg sync.WaitGroup
-			for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
-				wg.Go(func() {
-					v := det.Conclude(det.ObserveAll(cmd.Context(), f), []netip.Addr{})
-					mu.Lock()
-					defer mu.Unlock()
-					ans.Verdicts[f.String()] = answerOf(v)
-					confirmed = confirmed || v.State == ipwatch.Confirmed
-				})
+			if watch {
+				return a.watchIP(cmd.Context(), det)
 			}
-			wg.Wait()
-			a.status.clear()
-			if err := a.print(ans, func(w io.Writer) { renderIP(w, ans) }); err != nil {
-				return err
-			}
-			if !confirmed {
-				return exitStatus(exitAddress)
-			}
-			return nil
+			return a.ip(cmd.Context(), det)
 		},
 	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and show events and verdicts as they come")
+	return cmd
+}
+
+func (a *app) ip(ctx context.Context, det *ipwatch.Detector) error {
+	a.status = newProgress(a.Err)
+	a.status.say("asking for the public address")
+	ans, confirmed := ipAnswer{Verdicts: map[string]ipVerdict{}, Outside: []ipSighting{}, Notes: []string{}}, false
+	families := []ipwatch.Family{ipwatch.V4, ipwatch.V6}
+	n := a.notice(det, nil, func() []ipwatch.Family { return families }, nil)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, f := range families {
+		wg.Go(func() {
+			v := det.Conclude(det.ObserveAll(ctx, f), []netip.Addr{})
+			mu.Lock()
+			defer mu.Unlock()
+			ans.Verdicts[f.String()] = answerOf(v)
+			confirmed = confirmed || v.State == ipwatch.Confirmed
+		})
+	}
+	wg.Go(func() { ans.Outside = n.lookAll(ctx, families) })
+	wg.Wait()
+	ans.Notes = n.probeSystem(ctx)
+	a.status.clear()
+	if err := a.print(ans, func(w io.Writer) { renderIP(w, ans) }); err != nil {
+		return err
+	}
+	if !confirmed {
+		return exitStatus(exitAddress)
+	}
+	return nil
 }
 
 func answerOf(v ipwatch.Verdict) ipVerdict {
-	out := ipVerdict{State: string(v.State), Why: v.Why, Warnings: append([]string{}, v.Warnings...), Answers: []ipResponse{}}
+	out := ipVerdict{State: string(v.State), Why: v.Why, Remedy: v.Remedy, Warnings: append([]string{}, v.Warnings...), Answers: []ipResponse{}}
 	if v.Addr.IsValid() {
 		out.Address = v.Addr.String()
 	}
@@ -116,4 +149,20 @@ func renderIP(w io.Writer, ans ipAnswer) {
 			fmt.Fprintf(w, "  note: %s\n", printable(warning))
 		}
 	}
+	fmt.Fprintln(w, "what would notice a change (never believed, it only makes somebody look again):")
+	if len(ans.Notes) == 0 {
+		fmt.Fprintln(w, "  the system's own events, and waking up")
+	}
+	for _, n := range ans.Notes {
+		fmt.Fprintf(w, "  %s\n", printable(n))
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, o := range ans.Outside {
+		said := "sees " + o.Address
+		if o.Error != nil {
+			said = *o.Error
+		}
+		fmt.Fprintf(tw, "  %s\t%s\t%s\t%.0f ms\n", printable(o.By), o.Family, printable(said), o.TookMS)
+	}
+	_ = tw.Flush()
 }

@@ -69,9 +69,15 @@ func TestJSONFields(t *testing.T) {
 			"targets.0.groups.0.id targets.0.groups.0.region targets.0.groups.0.public targets.0.groups.0.changes.0.do targets.0.groups.0.changes.0.rule " +
 			"targets.0.groups.0.changes.0.cidr targets.0.groups.0.changes.0.port targets.0.groups.0.changes.0.firm " +
 			"targets.0.groups.0.rules.0.rule targets.0.groups.0.rules.0.cidr targets.0.groups.0.rules.0.leases.0.end"},
-		{statusAnswer{Identity: &keeper.Identity{}}, "targets last_round next_round identity.profile identity.account identity.userid warnings running"},
-		{ipAnswer{map[string]ipVerdict{"ipv4": {Answers: []ipResponse{{}}}}}, "verdicts.ipv4.answers.0.source verdicts.ipv4.answers.0.operator " +
+		{statusAnswer{Identity: &keeper.Identity{}}, "paused targets last_round next_round identity.profile identity.account identity.userid warnings running noticing"},
+		{ipAnswer{Verdicts: map[string]ipVerdict{"ipv4": {Answers: []ipResponse{{}}}}, Outside: []ipSighting{{}}, Notes: []string{}}, "outside.0.by outside.0.family outside.0.address " +
+			"outside.0.error outside.0.took_ms notes verdicts.ipv4.answers.0.source verdicts.ipv4.answers.0.operator " +
 			"verdicts.ipv4.answers.0.address verdicts.ipv4.answers.0.error verdicts.ipv4.answers.0.took_ms verdicts.ipv4.state verdicts.ipv4.address verdicts.ipv4.why"},
+		{pauseAnswer{&keeper.Pause{}}, "paused.since"},
+		{clustersAnswer{[]clusterRow{{}}, []groupUse{{}}}, "clusters.0.id clusters.0.name clusters.0.state clusters.0.release clusters.0.created clusters.0.profile " +
+			"clusters.0.region clusters.0.account clusters.0.nodes clusters.0.reach clusters.0.primary clusters.0.groups.primary clusters.0.groups.core " +
+			"clusters.0.groups.additional_primary clusters.0.groups.additional_core clusters.0.key_name clusters.0.targets shared.0.group shared.0.clusters"},
+		{checkAnswer{Checks: []permission{{}}}, "checks.0.target checks.0.action checks.0.resource checks.0.result missing"},
 		{versionAnswer{}, "version go system"},
 	} {
 		text, err := json.Marshal(tt.value)

@@ -102,8 +102,8 @@ func renderGroup(w io.Writer, g keeper.GroupReport, applied bool) {
 	}
 }
 
-// renderRevoke prints what was given back.
-func renderRevoke(w io.Writer, rep keeper.Report) {
+// renderTidied prints what was taken away; none says that there was nothing.
+func renderTidied(w io.Writer, rep keeper.Report, none string) {
 	n := 0
 	for _, t := range rep.Targets {
 		for _, g := range t.Groups {
@@ -114,9 +114,12 @@ func renderRevoke(w io.Writer, rep keeper.Report) {
 			renderHead(w, t)
 			renderGroup(w, g, rep.Applied)
 		}
+		for _, warning := range t.Warnings {
+			fmt.Fprintf(w, "note: %s\n", printable(warning))
+		}
 	}
 	if n == 0 && rep.Failed() == nil {
-		fmt.Fprintln(w, "nothing to give back")
+		fmt.Fprintln(w, none)
 	}
 	for _, warning := range rep.Warnings {
 		fmt.Fprintf(w, "note: %s\n", printable(warning))

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -10,41 +12,68 @@ import (
 )
 
 func (a *app) revokeCommand() *cobra.Command {
-	return &cobra.Command{
+	var mine, dry bool
+	cmd := &cobra.Command{
 		Use:   "revoke [CLUSTER…]",
 		Short: "give back all of this computer's rules",
 		Long: `Removes every rule that this installation holds, or its lease where others hold the
 rule too. They are found by tag, also those of targets that have left the
 configuration and after the local state was lost. With arguments only the groups
-of these clusters are looked at. Nobody else's rule is touched.`,
+of these clusters are looked at. Nobody else's rule is touched.
+
+--all-mine also gives back what other computers hold in the name of the same AWS
+user, in the regions of the configuration: those that are lost, and those that you
+still use (their daemons come back for it; stop or pause them first).`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.load(); err != nil {
 				return err
 			}
-			a.status = newProgress(a.Err)
-			k, err := a.keeper()
-			if err != nil {
-				return err
+			if mine && len(args) > 0 {
+				return usageError{errors.New("--all-mine is everything of yours: it takes no clusters"), cmd.CommandPath()}
 			}
-			if len(args) == 0 && len(k.Targets) == 0 {
-				k.Targets = []keeper.Target{{Label: "default", Profile: a.flags.profile, Region: a.flags.region}}
-			}
-			targets, err := a.choose(cmd.Context(), args, time.Hour, a.cfg.Rules.Lease)
-			if err != nil {
-				return err
-			}
-			rep, err := k.Round(cmd.Context(), keeper.Request{Targets: targets, Release: true})
-			a.status.clear()
-			if err != nil {
-				return err
-			}
-			if err := a.print(rep, func(w io.Writer) { renderRevoke(w, rep) }); err != nil {
-				return err
-			}
-			if k.Store.Running() && rep.Failed() == nil {
-				fmt.Fprintln(a.Err, "emr-accessd: hint: the daemon runs and will authorize your address again; stop it first: emr-accessd stop")
-			}
-			return a.verdict(rep, false)
+			return a.revoke(cmd.Context(), args, mine, dry)
 		},
 	}
+	cmd.Flags().BoolVar(&mine, "all-mine", false, "also what other computers hold in the name of the same AWS user")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "print what would be given back and the exact calls, change nothing")
+	return cmd
+}
+
+func (a *app) revoke(ctx context.Context, args []string, mine, dry bool) error {
+	a.status = newProgress(a.Err)
+	k, err := a.keeper()
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 && len(k.Targets) == 0 {
+		k.Targets = []keeper.Target{a.here()}
+	}
+	targets, err := a.choose(ctx, args, time.Hour, a.cfg.Rules.Lease)
+	if err != nil {
+		return err
+	}
+	rep, err := a.giveBackAll(ctx, k, targets, mine, dry)
+	a.status.clear()
+	if err != nil {
+		return err
+	}
+	if err := a.print(rep, func(w io.Writer) { renderTidied(w, rep, "nothing to give back") }); err != nil {
+		return err
+	}
+	if !dry && k.Store.Running() && k.Store.Paused(time.Now()) == nil && rep.Failed() == nil {
+		fmt.Fprintln(a.Err, "emr-accessd: hint: the daemon runs and will authorize your address again; first pause it (emr-accessd pause) or stop it (emr-accessd stop)")
+	}
+	return a.verdict(rep, dry)
+}
+
+// giveBackAll gives back what other computers of the user hold, too, before the state forgets where that may be.
+func (a *app) giveBackAll(ctx context.Context, k *keeper.Keeper, targets []keeper.Target, mine, dry bool) (rep keeper.Report, err error) {
+	if mine {
+		if rep, err = k.ReleaseMine(ctx, nil, dry); err != nil || dry || rep.Failed() != nil {
+			return rep, err
+		}
+	}
+	own, err := k.Round(ctx, keeper.Request{Targets: targets, Release: true, DryRun: dry})
+	own.Targets = append(rep.Targets, own.Targets...)
+	return own, err
 }

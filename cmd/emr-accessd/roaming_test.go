@@ -43,6 +43,17 @@ func (n *network) ask(_ context.Context, _ ipwatch.Source, f ipwatch.Family) ipw
 	return ipwatch.Answer{Addr: n.addr}
 }
 
+// Probe is what a STUN server sees.
+func (n *network) Probe(ctx context.Context, f ipwatch.Family) (ipwatch.Sighting, error) {
+	a := n.ask(ctx, ipwatch.Source{}, f)
+	return ipwatch.Sighting{Addr: a.Addr, By: "stun test"}, a.Err
+}
+
+// given are the events of a system.
+type given chan ipwatch.Hint
+
+func (g given) Events(context.Context) (<-chan ipwatch.Hint, error) { return g, nil }
+
 // TestRoaming is a laptop's day: the keeper with the real SDK against the simulated AWS, in virtual time.
 func TestRoaming(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
@@ -88,13 +99,19 @@ func roam(t *testing.T, dir string) {
 		}}
 	ctx, stop := context.WithCancel(t.Context())
 	events := make(chan ipwatch.Hint, 8)
-	timer, err := ipwatch.Timer{Interval: 30 * time.Second, Jitter: ipwatch.DefaultJitter}.Events(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go forward(ctx, timer, events)
+	moved := "" // what an event comes with
 	ended := make(chan error, 1)
-	start := func() { go func() { ended <- k.Run(ctx, events) }() }
+	start := func() {
+		tripwire := &ipwatch.Tripwire{STUN: []ipwatch.Prober{&where}, Slow: det.Glance, Routed: func(ipwatch.Family) bool { return true }}
+		watcher := &ipwatch.Watcher{System: given(events), Behind: tripwire, Compare: func() string { return moved }}
+		hints, err := watcher.Events(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.Looked = func(v4, _ ipwatch.Observation) { tripwire.Concluded(ipwatch.V4, det.Conclude(v4, nil).Addr) }
+		go func() { ended <- k.Run(ctx, hints) }()
+	}
+	moved = "an address has changed"
 	event := func() { events <- ipwatch.Hint{Kind: ipwatch.HintAddress, Reason: "test", At: time.Now()} }
 	// own returns our rules as "cidr id" and checks that nobody else's was touched.
 	own := func() (rules []string) {
@@ -157,6 +174,15 @@ func roam(t *testing.T, dir string) {
 	event()
 	time.Sleep(2 * time.Second)
 	if got := expect("office", "198.51.100.20/32"); got != id {
+		t.Errorf("the rule was made anew: %s, was %s", got, id)
+	}
+	time.Sleep(time.Minute)
+	writes()
+
+	// Behind the router, nothing on the laptop shows the change.
+	where.set("198.51.100.30")
+	time.Sleep(40 * time.Second)
+	if got := expect("behind the router", "198.51.100.30/32"); got != id {
 		t.Errorf("the rule was made anew: %s, was %s", got, id)
 	}
 	time.Sleep(time.Minute)

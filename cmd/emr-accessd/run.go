@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/netip"
+	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/config"
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/spf13/cobra"
 )
 
@@ -36,15 +39,19 @@ func (a *app) daemon(ctx context.Context) error {
 	for _, w := range config.Warnings(a.cfg) {
 		log.Warn("the configuration loosens a promise", slog.String("setting", w))
 	}
-	source := ipwatch.Timer{Interval: a.cfg.Address.Interval, Jitter: ipwatch.DefaultJitter}
-	timer, err := source.Events(ctx)
+	det := k.Watch.(*ipwatch.Detector)
+	notice := a.notice(det, func() []netip.Addr { return k.Reaching().Nodes }, func() []ipwatch.Family { return k.Reaching().Families },
+		func() time.Duration { return a.interval(k.Store) })
+	k.Noticing = notice.Notes
+	k.Looked = func(v4, v6 ipwatch.Observation) {
+		notice.looked(det.Conclude(v4, nil))
+		if !v6.At.IsZero() {
+			notice.looked(det.Conclude(v6, nil))
+		}
+	}
+	hints, err := merged{notice, &a.signIn}.Events(ctx)
 	if err != nil {
 		return err
-	}
-	hints := make(chan ipwatch.Hint, 16)
-	go forward(ctx, timer, hints)
-	if demoBind() != nil {
-		go demoEvents(ctx, hints)
 	}
 	log.Info("started", slog.String("version", version()), slog.Int("targets", len(k.Targets)),
 		slog.Duration("interval", a.cfg.Address.Interval), slog.String("state", k.Store.Dir()))
@@ -55,20 +62,10 @@ func (a *app) daemon(ctx context.Context) error {
 	return err
 }
 
-// forward merges hints; one that does not fit is dropped, because each says the same.
-func forward(ctx context.Context, from <-chan ipwatch.Hint, to chan<- ipwatch.Hint) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case h, ok := <-from:
-			if !ok {
-				return
-			}
-			select {
-			case to <- h:
-			default:
-			}
-		}
+// interval is how often it is looked behind the NAT: more often while somebody has a session open.
+func (a *app) interval(store *keeper.Store) time.Duration {
+	if store.Sessions() {
+		return min(a.cfg.Address.Interval, ipwatch.SessionInterval)
 	}
+	return a.cfg.Address.Interval
 }

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/awssim"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -43,7 +45,12 @@ func TestScripts(t *testing.T) {
 			for _, op := range operators {
 				env.Vars = append(env.Vars, "ECHO_"+op+"="+w.servers[op].URL+"/")
 			}
+			other := newOtherAccount(env)
+			env.Values["other"] = other
+			portal := newPortal()
+			env.Defer(portal.Close)
 			env.Vars = append(env.Vars, w.env()...)
+			env.Vars = append(env.Vars, "AWS_ENDPOINT_URL_SSO="+portal.URL)
 			env.Vars = append(env.Vars, "GORACE=atexit_sleep_ms=0") // else a -race build sleeps a second at its end
 			env.Vars = append(env.Vars, "HOME="+home, "USERPROFILE="+home, "EMR_ACCESSD_CONFIG="+filepath.Join(dir, "config.toml"),
 				"EMR_ACCESSD_STATE="+filepath.Join(dir, "state"), "AWS_CONFIG_FILE="+filepath.Join(home, "aws-config"),
@@ -58,6 +65,7 @@ func TestScripts(t *testing.T) {
 			"sshd":      cmdSSHD,
 			"writes":    cmdWrites,
 			"until":     cmdUntil,
+			"line":      cmdLine,
 			"stopwatch": cmdStopwatch,
 			"rule":      cmdRule,
 			"fault":     cmdFault,
@@ -66,6 +74,12 @@ func TestScripts(t *testing.T) {
 			"addrule":   cmdAddRule,
 			"hangup":    cmdHangUp,
 			"closedid":  cmdClosedID,
+			"left":      cmdLeft,
+			"signin":    cmdSignIn,
+			"start":     cmdStart,
+			"end":       cmdEnd,
+			"crowd":     cmdCrowd,
+			"rules":     cmdRules,
 			"cluster": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).sim.SetClusterState(worldOf(ts).cluster, args[0])
 			},
@@ -129,6 +143,19 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	cmdRule(ts, neg, args)
 }
 
+// line FILE REGEXP waits until a file that somebody writes has such a line.
+func cmdLine(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := regexp.Compile(args[1])
+	ts.Check(err)
+	var text []byte
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if text, _ = os.ReadFile(ts.MkAbs(args[0])); want.Match(text) {
+			return
+		}
+	}
+	ts.Fatalf("no line matches %s in\n%s", args[1], text)
+}
+
 // stopwatch starts; stopwatch DURATION fails when more has passed.
 func cmdStopwatch(ts *testscript.TestScript, _ bool, args []string) {
 	w := worldOf(ts)
@@ -161,6 +188,16 @@ func cmdFault(ts *testscript.TestScript, _ bool, args []string) {
 		f.Times = n
 	}
 	worldOf(ts).sim.Inject(f)
+}
+
+// left CIDR USER DURATION: a rule that a computer of a user has left behind, whose lease ends then.
+func cmdLeft(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	ends, err := time.ParseDuration(args[2])
+	ts.Check(err)
+	h := sgsync.Holder{UserID: args[1], Installation: "0123456789abcdef"}
+	w.sim.AddRule(w.master, awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: args[0], Tags: map[string]string{sgsync.OwnerTag: args[1],
+		h.Key(): sgsync.FormatLease(time.Now().Add(ends), time.Now().Add(ends-24*time.Hour), "gone@laptop")}})
 }
 
 // foreign FILE: the rules without our tags are those of the snapshot.

@@ -17,6 +17,7 @@ import (
 // statusAnswer is `status --json`; docs/json.md describes it.
 type statusAnswer struct {
 	Running    bool                  `json:"running"`
+	Paused     *keeper.Pause         `json:"paused"`
 	Targets    []keeper.TargetReport `json:"targets"`
 	LastRound  *time.Time            `json:"last_round"`
 	NextRound  *time.Time            `json:"next_round"`
@@ -27,6 +28,7 @@ type statusAnswer struct {
 	Warnings   []string              `json:"warnings"`
 	Config     string                `json:"config"`
 	StateDir   string                `json:"state_dir"`
+	Noticing   []string              `json:"noticing"`
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -53,8 +55,8 @@ func (a *app) statusCommand() *cobra.Command {
 func (a *app) statusOf(store *keeper.Store) statusAnswer {
 	st, warning := store.Load()
 	s := st.Status
-	ans := statusAnswer{Running: store.Running(), Targets: s.Report.Targets, LastRound: instant(s.LastRound), NextRound: instant(s.NextRound),
-		LastChange: instant(s.Changed), Identities: s.Identity, Config: a.cfg.Path, StateDir: store.Dir(), Warnings: []string{}}
+	ans := statusAnswer{Running: store.Running(), Paused: store.Paused(time.Now()), Targets: s.Report.Targets, LastRound: instant(s.LastRound), NextRound: instant(s.NextRound),
+		LastChange: instant(s.Changed), Identities: s.Identity, Config: a.cfg.Path, StateDir: store.Dir(), Warnings: []string{}, Noticing: append([]string{}, s.Noticing...)}
 	if s.LastError != "" {
 		ans.LastError = &s.LastError
 	}
@@ -101,6 +103,9 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 	} else {
 		fmt.Fprintln(w, "daemon: not running (emr-accessd install sets it up, emr-accessd run runs it here)")
 	}
+	if s.Paused != nil {
+		fmt.Fprintln(w, pausedUntil(*s.Paused, now))
+	}
 	if s.LastRound == nil {
 		fmt.Fprintln(w, "no round has been made yet")
 	} else {
@@ -108,10 +113,15 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 		if s.LastChange != nil {
 			fmt.Fprintf(w, ", last change %s", ago(*s.LastChange, now))
 		}
-		if s.Running && s.NextRound != nil {
+		if s.Running && s.NextRound != nil && s.Paused == nil {
 			fmt.Fprintf(w, ", next round %s", ago(*s.NextRound, now))
 		}
 		fmt.Fprintln(w)
+	}
+	if s.Running {
+		for _, n := range s.Noticing {
+			fmt.Fprintln(w, printable(n))
+		}
 	}
 	if s.Identity != nil {
 		fmt.Fprintf(w, "AWS: account %s, %s\n", printable(s.Identity.Account), printable(s.Identity.ARN))

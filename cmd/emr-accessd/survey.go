@@ -112,15 +112,15 @@ func (s *surveyor) emr(ctx context.Context, id string, roles []string) error {
 		return err
 	}
 	own := slices.Concat([]string{cl.PrimaryGroup, cl.CoreGroup, cl.ServiceGroup}, cl.AdditionalPrimary, cl.AdditionalCore)
-	wanted := clusterGroups(cl, roles)
+	wanted := groupsFromEMR(cl, roles)
 	if err := s.groups(ctx, own, wanted); err != nil {
 		return err
 	}
 	return s.rest(ctx)
 }
 
-// clusterGroups are the groups that EMR says the nodes of these roles have.
-func clusterGroups(cl awsclient.Cluster, roles []string) (ids []string) {
+// groupsFromEMR are the groups that EMR says the nodes of these roles have.
+func groupsFromEMR(cl awsclient.Cluster, roles []string) (ids []string) {
 	for _, role := range roles {
 		managed, additional := cl.CoreGroup, cl.AdditionalCore
 		if role == awsclient.RolePrimary {
@@ -166,7 +166,7 @@ func (s *surveyor) nodes(ctx context.Context, cl awsclient.Cluster, nodes []awsc
 			}
 		}
 		if len(an.Groups) == 0 {
-			an.Groups = clusterGroups(cl, []string{n.Role})
+			an.Groups = groupsFromEMR(cl, []string{n.Role})
 			if n.Detail != nil {
 				if err := s.miss("the groups on the nodes' interfaces (shown are those that EMR names)", n.Detail); err != nil {
 					s.Unseen = append(s.Unseen, sgsync.Unseen{What: "the groups on the interfaces of " + n.Instance + " (shown are those that EMR names)", Why: err.Error()})

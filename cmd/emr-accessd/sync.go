@@ -52,6 +52,7 @@ func (a *app) sync(ctx context.Context, args []string, dry, wait bool) error {
 	if err != nil {
 		return err
 	}
+	a.notePause(k.Store)
 	rep, err := k.Round(ctx, keeper.Request{Targets: targets, DryRun: dry})
 	// By this computer's monotonic clock: firm-from is AWS's time, and the two may differ.
 	for begin := time.Now(); wait && !dry && err == nil && rep.Failed() == nil && rep.Pending() && ctx.Err() == nil && time.Since(begin) < waitLimit; {

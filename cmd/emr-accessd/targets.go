@@ -122,7 +122,7 @@ func (a *app) byName(ctx context.Context, name string) (string, error) {
 	switch len(list) {
 	case 0:
 		return "", hinted{fmt.Errorf("no active cluster is named %q in %s", name, c.Identity().Region), exitUsage,
-			"give the cluster's id (j-…), or another --region or --profile; `aws emr list-clusters --active` shows them"}
+			"give the cluster's id (j-…), or another --region or --profile; `emr-accessd clusters` shows them"}
 	case 1:
 		return list[0].ID, nil
 	}

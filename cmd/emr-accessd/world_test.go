@@ -158,7 +158,7 @@ func (w *simWorld) writes() (n int) {
 
 // env is the environment of a child process in this world.
 func (w *simWorld) env() []string {
-	return []string{"AWS_ENDPOINT_URL=" + w.server.URL, "AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-west-1",
+	return []string{"AWS_ENDPOINT_URL=" + w.server.URL, "ENDPOINT=" + w.server.URL, "AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-west-1",
 		"CLUSTER=" + w.cluster, "PRIVATE=" + w.private, "ENDED=" + w.ended, "GROUP=" + w.master}
 }
 

@@ -118,5 +118,5 @@ func (c *Client) deniedHint(e *Error) string {
 	if c.identity.ARN != "" {
 		who = " for " + clean(c.identity.ARN, maxDetail)
 	}
-	return fmt.Sprintf("Ask whoever administers the account for %s%s%s%s; README.md lists all that is needed.", e.Op, on, also, who)
+	return fmt.Sprintf("Ask whoever administers the account for %s%s%s%s; `emr-accessd policy` prints all that is needed.", e.Op, on, also, who)
 }

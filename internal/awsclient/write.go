@@ -25,18 +25,7 @@ func (c *Client) Authorize(ctx context.Context, group string, rule sgsync.NewRul
 	if err := cmp.Or(checkID(opAuthorize, "security group (sg-…)", formGroup, group), checkBody(opAuthorize, rule)); err != nil {
 		return sgsync.Rule{}, err
 	}
-	perm := ec2types.IpPermission{
-		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(int32(rule.Port)), ToPort: aws.Int32(int32(rule.Port)),
-	}
-	if source := aws.String(rule.CIDR.String()); rule.CIDR.Addr().Is4() {
-		perm.IpRanges = []ec2types.IpRange{{CidrIp: source, Description: &rule.Description}}
-	} else {
-		perm.Ipv6Ranges = []ec2types.Ipv6Range{{CidrIpv6: source, Description: &rule.Description}}
-	}
-	in := &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &group, IpPermissions: []ec2types.IpPermission{perm}}
-	if len(rule.Tags) > 0 {
-		in.TagSpecifications = []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeSecurityGroupRule, Tags: tagsOf(rule.Tags)}}
-	}
+	in := authorizeInput(group, rule)
 	out, err := write(ctx, c, opAuthorize, group, func(ctx context.Context, once func(*ec2.Options)) (*ec2.AuthorizeSecurityGroupIngressOutput, error) {
 		return c.ec2.AuthorizeSecurityGroupIngress(ctx, in, once)
 	})
@@ -53,12 +42,40 @@ func (c *Client) Authorize(ctx context.Context, group string, rule sgsync.NewRul
 	return got, nil
 }
 
+func authorizeInput(group string, rule sgsync.NewRule) *ec2.AuthorizeSecurityGroupIngressInput {
+	perm := ec2types.IpPermission{
+		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(int32(rule.Port)), ToPort: aws.Int32(int32(rule.Port)),
+	}
+	if source := aws.String(rule.CIDR.String()); rule.CIDR.Addr().Is4() {
+		perm.IpRanges = []ec2types.IpRange{{CidrIp: source, Description: &rule.Description}}
+	} else {
+		perm.Ipv6Ranges = []ec2types.Ipv6Range{{CidrIpv6: source, Description: &rule.Description}}
+	}
+	in := &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &group, IpPermissions: []ec2types.IpPermission{perm}}
+	if len(rule.Tags) > 0 {
+		in.TagSpecifications = []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeSecurityGroupRule, Tags: tagsOf(rule.Tags)}}
+	}
+	return in
+}
+
 // Modify replaces port, source and description of a rule; its id and tags stay. EC2 cannot change the address family.
 func (c *Client) Modify(ctx context.Context, group, id string, rule sgsync.NewRule) error {
 	if err := cmp.Or(checkRule(opModify, group, id), checkBody(opModify, rule)); err != nil {
 		return err
 	}
-	// A full replacement: what AWS does with a description that is left out is not documented, so it is always sent.
+	in := modifyInput(group, id, rule)
+	out, err := write(ctx, c, opModify, id, func(ctx context.Context, once func(*ec2.Options)) (*ec2.ModifySecurityGroupRulesOutput, error) {
+		return c.ec2.ModifySecurityGroupRules(ctx, in, once)
+	})
+	if err != nil {
+		return err
+	}
+	return accepted(opModify, id, out.Return)
+}
+
+// modifyInput asks for a full replacement: what AWS does with a description that is left out is not documented, so it is
+// always sent.
+func modifyInput(group, id string, rule sgsync.NewRule) *ec2.ModifySecurityGroupRulesInput {
 	body := &ec2types.SecurityGroupRuleRequest{
 		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(int32(rule.Port)), ToPort: aws.Int32(int32(rule.Port)),
 		Description: &rule.Description,
@@ -68,17 +85,10 @@ func (c *Client) Modify(ctx context.Context, group, id string, rule sgsync.NewRu
 	} else {
 		body.CidrIpv6 = source
 	}
-	in := &ec2.ModifySecurityGroupRulesInput{
+	return &ec2.ModifySecurityGroupRulesInput{
 		GroupId:            &group,
 		SecurityGroupRules: []ec2types.SecurityGroupRuleUpdate{{SecurityGroupRuleId: &id, SecurityGroupRule: body}},
 	}
-	out, err := write(ctx, c, opModify, id, func(ctx context.Context, once func(*ec2.Options)) (*ec2.ModifySecurityGroupRulesOutput, error) {
-		return c.ec2.ModifySecurityGroupRules(ctx, in, once)
-	})
-	if err != nil {
-		return err
-	}
-	return accepted(opModify, id, out.Return)
 }
 
 // Revoke removes a rule by its id, never by what it admits: somebody may have made the same rule again.

@@ -61,6 +61,14 @@ func dryRunCases() []contractCase {
 			wantCode(t, err, "DryRunOperation")
 			equal(t, "tags", len(w.rule(t, r.SecurityGroupRuleId).Tags), 1)
 		}},
+		{"dry run/console output", doc, "DryRun is ignored", func(t *testing.T, w *world) {
+			_, err := w.ec2.GetConsoleOutput(t.Context(), &ec2.GetConsoleOutputInput{InstanceId: aws.String(masterID(t, w)), DryRun: aws.Bool(true)})
+			wantCode(t, err, "DryRunOperation")
+		}},
+		{"dry run/key pairs", doc, "DryRun is ignored", func(t *testing.T, w *world) {
+			_, err := w.ec2.DescribeKeyPairs(t.Context(), &ec2.DescribeKeyPairsInput{DryRun: aws.Bool(true)})
+			wantCode(t, err, "DryRunOperation")
+		}},
 		{"dry run/descriptions", doc, "the change is made", func(t *testing.T, w *world) {
 			g := w.group(t)
 			r := w.authorize(t, g, ssh("203.0.113.1/32", "old"))

@@ -32,15 +32,7 @@ func checkAddress(p *problems, a Address) {
 			p.add(element("address.accept", i), fmt.Sprintf("%s would accept every address", prefix), "name the range of your lab")
 		}
 	}
-	for i, s := range a.STUN {
-		host, port, err := net.SplitHostPort(s)
-		n, notNumber := strconv.ParseUint(port, 10, 16)
-		if err != nil || notNumber != nil || n == 0 || !isHost(host) {
-			p.add(element("address.stun", i), fmt.Sprintf("%q is not host:port", s), `the usual port is 3478; stun = [] turns it off`)
-		} else if slices.Contains(a.STUN[:i], s) {
-			p.add(element("address.stun", i), s+" is there twice", "")
-		}
-	}
+	checkSTUN(p, a.STUN)
 	if a.Interval < shortestInterval || a.Interval > longestInterval {
 		p.add("address.interval", fmt.Sprintf("%s is not between 5s and 1h", a.Interval), "")
 	}
@@ -49,6 +41,30 @@ func checkAddress(p *problems, a Address) {
 	}
 	checkSources(p, a.Sources)
 	checkVote(p, a)
+}
+
+// checkSTUN looks at each server. The same one under two spellings would be two voices in the watch behind the router.
+func checkSTUN(p *problems, servers []string) {
+	var seen []string
+	for i, s := range servers {
+		path := element("address.stun", i)
+		host, port, err := net.SplitHostPort(s)
+		n, notNumber := strconv.ParseUint(port, 10, 16)
+		addr, notAddr := netip.ParseAddr(host)
+		same := net.JoinHostPort(strings.TrimSuffix(strings.ToLower(host), "."), strconv.FormatUint(n, 10))
+		if notAddr == nil {
+			same = netip.AddrPortFrom(addr.Unmap(), uint16(n)).String()
+		}
+		switch {
+		case err != nil || notNumber != nil || n == 0 || !isHost(host):
+			p.add(path, fmt.Sprintf("%q is not host:port", s), `the usual port is 3478, and there is no "stun:" before the name; stun = [] turns it off`)
+		case notAddr == nil && (addr.Unmap().IsUnspecified() || addr.Unmap().IsMulticast() || addr.Unmap() == netip.AddrFrom4([4]byte{255, 255, 255, 255})):
+			p.add(path, fmt.Sprintf("%s is not the address of a server", addr), "")
+		case slices.Contains(seen, same):
+			p.add(path, s+" is there twice", "")
+		}
+		seen = append(seen, same)
+	}
 }
 
 func checkMode(p *problems, path string, m Mode, six bool, never []netip.Prefix) {

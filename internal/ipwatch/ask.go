@@ -62,7 +62,8 @@ type path struct {
 	mu     sync.Mutex
 	local  netip.Addr
 	remote netip.AddrPort
-	spoke  bool // the TLS handshake succeeded
+	spoke  bool   // the TLS handshake succeeded
+	issuer string // who certified the server, escaped
 }
 
 func (p *path) set(c net.Conn) {
@@ -71,19 +72,24 @@ func (p *path) set(c net.Conn) {
 	p.local, p.remote = addrPort(c.LocalAddr()).Addr(), addrPort(c.RemoteAddr())
 }
 
-func (p *path) get() (local netip.Addr, remote netip.AddrPort, spoke bool) {
+// into fills in an answer, and tells whether the handshake succeeded.
+func (p *path) into(a *Answer) (spoke bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.local, p.remote, p.spoke
+	a.Local, a.Remote, a.Issuer = p.local, p.remote, p.issuer
+	return p.spoke
 }
 
 // trace notes a good handshake.
 func (p *path) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
+		TLSHandshakeDone: func(s tls.ConnectionState, err error) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.spoke = err == nil
+			if err == nil && len(s.PeerCertificates) > 0 {
+				p.issuer = issuer(s.PeerCertificates[0])
+			}
 		},
 	})
 }
@@ -116,7 +122,7 @@ func (d *Detector) askHTTPS(ctx context.Context, s Source, f Family) (a Answer) 
 	var went path
 	tr := &http.Transport{
 		Proxy:                  nil, // never: a proxy's address is not ours, and SSH does not go through it
-		DialContext:            d.dialer(f, &went),
+		DialContext:            d.dialer(f, u.Hostname(), &went),
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // HTTP/1.1 is enough
 		DisableKeepAlives:      true,
@@ -127,8 +133,10 @@ func (d *Detector) askHTTPS(ctx context.Context, s Source, f Family) (a Answer) 
 		return http.ErrUseLastResponse
 	}}
 	addr, err := fetch(went.trace(ctx), client, u, s.Format)
-	var spoke bool
-	a.Local, a.Remote, spoke = went.get()
+	spoke := went.into(&a)
+	if s.CAFile != "" || knownOperator(u.Hostname()) == "" {
+		a.Issuer = ""
+	}
 	if err != nil {
 		a.Err = classify(ctx, u.Hostname(), err, spoke)
 		return a
@@ -198,8 +206,8 @@ func isHTML(resp *http.Response, body []byte) bool {
 		strings.HasPrefix(strings.TrimLeft(string(body), " \t\r\n\ufeff"), "<")
 }
 
-// dialer makes direct connections of one family, from the bound address where there is one.
-func (d *Detector) dialer(f Family, went *path) func(context.Context, string, string) (net.Conn, error) {
+// dialer makes direct connections of one family, from the bound address where there is one, to a host.
+func (d *Detector) dialer(f Family, host string, went *path) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, _, to string) (net.Conn, error) {
 		dial := d.Dial
 		if dial == nil {
@@ -214,10 +222,32 @@ func (d *Detector) dialer(f Family, went *path) func(context.Context, string, st
 			return nil, err
 		}
 		went.set(c)
-		if remote := addrPort(c.RemoteAddr()); remote.IsValid() && !f.Has(remote.Addr()) {
+		remote := addrPort(c.RemoteAddr())
+		if remote.IsValid() && !f.Has(remote.Addr()) {
 			c.Close()
 			return nil, fault(FaultFamily, "the connection is not one of %s", f.label())
 		}
+		if err := d.standIn(host, remote.Addr()); err != nil {
+			c.Close()
+			return nil, err
+		}
 		return c, nil
 	}
+}
+
+// nat64 is the prefix under which a network shows IPv4 hosts to IPv6 (RFC 6052).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// standIn refuses a well-known public echo whose name leads to an address that is not public: the network's name
+// server answers with its own portal, or a proxy program on this computer with an invention of its own.
+func (d *Detector) standIn(host string, remote netip.Addr) error {
+	if knownOperator(host) == "" || !remote.IsValid() || nat64.Contains(remote) {
+		return nil
+	}
+	if err := Public(remote, d.Policy.Accept); err != nil {
+		e := fault(FaultPortal, "the name %s leads to %s here, which is not a public address: something stands in for it", host, remote)
+		e.Portal = remote.String()
+		return e
+	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package ipwatch
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,36 +10,59 @@ import (
 // to). It asks nobody and sends nothing: beside [Decide] it only looks up by which local address the system
 // would reach the nodes. Without nodes the egress stays unproven, which is a warning.
 func (d *Detector) Conclude(o Observation, nodes []netip.Addr) Verdict {
-	v := Verdict{Family: o.Family, Answers: o.Answers, At: o.At}
+	return d.ConcludeFor(o, nodes, nil)
+}
+
+// ConcludeFor is Conclude for a target that may have no node yet: then the egress is checked towards standIns, public
+// addresses whose traffic should take the same way, such as those of the region's EC2 endpoint ([Detector.Lookup]).
+// That is no proof, since a route may lead to the node alone: the verdict has a warning then.
+func (d *Detector) ConcludeFor(o Observation, nodes, standIns []netip.Addr) Verdict {
+	v := Verdict{Family: o.Family}
 	set := o.Setting
 	switch set.Mode {
 	case ModeOff:
-		v.State = Absent
-		v.Why = fmt.Sprintf(`%s is turned off in the configuration (%s = "off").`, o.Family.label(), o.Family)
-		return v
+		return o.stamp(v.off())
 	case ModeLocal:
-		local := d.LocalVerdict(o.Family, nodes)
-		local.At = o.At
-		return local
+		return o.stamp(d.LocalVerdict(o.Family, nodes))
 	case ModeFixed:
-		return d.fixed(v, set.Fixed)
+		return o.stamp(d.fixed(v, set.Fixed))
 	}
-	v.State, v.Addr, v.Why = Decide(d.Policy, o.Family, o.Answers)
+	v = decide(d.Policy, o.Family, o.Answers)
 	switch {
-	case o.Absent:
-		v.State, v.Addr = Absent, netip.Addr{}
-		v.Why = fmt.Sprintf("This computer has no %s here: no route and no address.", o.Family.label())
+	case o.Absent && o.Family == V6:
+		v = Verdict{Family: V6, State: Absent, Why: fmt.Sprintf("This computer has no %s here: no route and no address.", V6.label())}
 	case o.NoRoute:
-		v.State, v.Addr = Offline, netip.Addr{}
-		v.Why = fmt.Sprintf("There is no route to the internet over %s.", o.Family.label())
+		v = Verdict{Family: o.Family, State: Offline, Why: fmt.Sprintf("There is no route to the internet over %s.", o.Family.label())}
 	case v.State == Confirmed:
-		d.egress(&v, o.Answers, nodes)
-	case len(v.Answers) == 0, v.State == Unsure:
+		d.egress(&v, o.Answers, nodes, standIns)
+		d.widened(&v)
+	case len(o.Answers) == 0, v.State == Unsure:
 		if err := d.enough(d.sourcesOf(o.Family)); err != nil {
 			v.State, v.Why = Unsure, fmt.Sprintf("The %s address cannot be known: %v.", o.Family.label(), err)
 		}
 	}
+	return o.stamp(v)
+}
+
+// stamp puts what was observed into the verdict.
+func (o Observation) stamp(v Verdict) Verdict {
+	v.Family, v.At = o.Family, o.At
+	if v.Answers == nil {
+		v.Answers = o.Answers
+	}
 	return v
+}
+
+// off is the verdict for a family that the configuration turns off.
+func (v Verdict) off() Verdict {
+	v.State = Absent
+	v.Why = fmt.Sprintf(`%s is turned off in the configuration (%s = "off").`, v.Family.label(), v.Family)
+	return v
+}
+
+// refuse takes the address out of a verdict.
+func (v *Verdict) refuse(s State, why string) {
+	v.State, v.Addr, v.Why, v.Warnings = s, netip.Addr{}, why, nil
 }
 
 // fixed is the verdict for an address that the configuration gives. The user's own filters still hold.
@@ -58,55 +80,19 @@ func (d *Detector) fixed(v Verdict, a netip.Addr) Verdict {
 	return v
 }
 
-// egress compares the local address towards each node with the ones that the agreeing sources were asked from.
-// That an answer came from local address L and said A shows that what leaves by L is seen as A.
-func (d *Detector) egress(v *Verdict, as []Answer, nodes []netip.Addr) {
-	if !d.Policy.EgressCheck {
+// widened checks the opt-in to authorize a whole /64: only the network that this computer is on itself, of which the
+// prefix of an interface tells. A lone address (/128, as a mobile network or DHCPv6 gives it) has strangers around it.
+func (d *Detector) widened(v *Verdict) {
+	if v.State != Confirmed || v.Family != V6 || d.Policy.Prefix6 != 64 {
 		return
 	}
-	var proven []netip.Addr
-	for _, a := range as {
-		if a.Err == nil && a.Addr == v.Addr && a.Local.IsValid() && !slices.Contains(proven, a.Local) {
-			proven = append(proven, a.Local)
-		}
+	net64 := d.Policy.authorizes(v.Addr)
+	have, err := d.interfaceAddrs()
+	if err == nil && slices.ContainsFunc(have, func(p netip.Prefix) bool { return p.Bits() <= 64 && net64.Contains(p.Addr()) }) {
+		return
 	}
-	checkedAny := false
-	for _, n := range nodes {
-		n = n.Unmap().WithZone("")
-		if !v.Family.Has(n) {
-			continue
-		}
-		checkedAny = true
-		local, err := d.localAddr(v.Family, n)
-		if state, why := d.judge(v.Addr, proven, n, local, err); state != Confirmed {
-			v.State, v.Addr, v.Why = state, netip.Addr{}, why
-			return
-		}
-	}
-	if !checkedAny {
-		v.Warnings = append(v.Warnings, fmt.Sprintf(
-			"No node with an %s address is known yet, so it is unproven that traffic to the cluster leaves as %s.", v.Family.label(), v.Addr))
-	}
-}
-
-// judge is the egress check for one node.
-func (d *Detector) judge(seen netip.Addr, proven []netip.Addr, node, local netip.Addr, err error) (State, string) {
-	const off = "egress-check = false under [address] turns this check off"
-	private := ""
-	if Public(node, d.Policy.Accept) != nil {
-		private = ` The node's address is private: if a VPN leads to it, write address = "local" in the target.`
-	}
-	switch {
-	case errors.Is(err, ErrNoRoute):
-		return SplitRoute, fmt.Sprintf("The sources see %s, but this computer has no route to the node %s: %s.%s", seen, node, nothing, private)
-	case err != nil:
-		return Unsure, fmt.Sprintf("The sources see %s, but it cannot be found out how this computer reaches the node %s (%s): %s; %s.",
-			seen, node, clean(err.Error(), 120), nothing, off)
-	case len(proven) == 0:
-		return Unsure, fmt.Sprintf("The sources see %s, but it is not known which local address they were asked from: %s; %s.", seen, nothing, off)
-	case slices.Contains(proven, local):
-		return Confirmed, ""
-	}
-	return SplitRoute, fmt.Sprintf("The sources see %s for traffic from %s, but towards the node %s this computer sends from %s (a VPN, a split tunnel or a second uplink): %s; %s.%s",
-		seen, proven[0], node, local, nothing, off, private)
+	a := v.Addr
+	v.Remedy = "ipv6-prefix = 128"
+	v.refuse(Unsure, fmt.Sprintf("The IPv6 address is %s, but no interface of this computer is on the network %s, so that others may be there: %s. Write %s under [address] to authorize the address alone.",
+		a, net64, nothing, v.Remedy))
 }

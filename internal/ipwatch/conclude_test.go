@@ -82,8 +82,10 @@ func TestEgress(t *testing.T) {
 		{"only an agreeing answer proves", ipwatch.DefaultPolicy(),
 			append([]ipwatch.Answer{{Source: fakeSource("mine"), Addr: netip.MustParseAddr(addrY), Local: netip.MustParseAddr(vpn)}}, same...),
 			addrs(node), map[string]string{node: vpn}, ipwatch.SplitRoute, vpn, 0},
-		{"two uplinks with one address", ipwatch.DefaultPolicy(), []ipwatch.Answer{from("aws", wifi), from("cloudflare", vpn)}, addrs(node),
-			map[string]string{node: vpn}, ipwatch.Confirmed, "agree", 0},
+		{"answers of two networks", ipwatch.DefaultPolicy(), []ipwatch.Answer{from("aws", wifi), from("cloudflare", vpn)}, addrs(node),
+			map[string]string{node: vpn}, ipwatch.Unsure, "were asked from 10.8.0.2 and 192.168.1.5", 0},
+		{"answers of two networks, check turned off", off, []ipwatch.Answer{from("aws", wifi), from("cloudflare", vpn)}, addrs(node),
+			nil, ipwatch.Confirmed, "agree", 0},
 		{"no node", ipwatch.DefaultPolicy(), same, nil, nil, ipwatch.Confirmed, "agree", 1},
 		{"node of the other family", ipwatch.DefaultPolicy(), same, addrs("2600:1f18::1"), nil, ipwatch.Confirmed, "agree", 1},
 		{"mapped node", ipwatch.DefaultPolicy(), same, addrs("::ffff:" + node), map[string]string{node: vpn}, ipwatch.SplitRoute, node, 0},
@@ -133,6 +135,15 @@ func TestEgressLoopback(t *testing.T) {
 	t.Log("no second interface: only the equal way was tested")
 }
 
+// hosts are addresses with their whole length as a prefix.
+func hosts(as []netip.Addr) []netip.Prefix {
+	var ps []netip.Prefix
+	for _, a := range as {
+		ps = append(ps, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return ps
+}
+
 func addrPrefixes(ss ...string) []netip.Prefix {
 	var ps []netip.Prefix
 	for _, s := range ss {
@@ -171,7 +182,7 @@ func TestSettings(t *testing.T) {
 				return ipwatch.Answer{}
 			}
 			d.LocalAddr = routes(map[string]string{"10.0.3.4": "10.8.0.2"})
-			d.Route = func(netip.Addr) (netip.Prefix, error) { return netip.MustParsePrefix("10.0.0.0/16"), nil }
+			d.Route = func(netip.Addr) (ipwatch.Hop, error) { return tunnel("10.0.0.0/16"), nil }
 			v := d.Conclude(d.Observe(t.Context(), ipwatch.V4), addrs("10.0.3.4"))
 			checkVerdict(t, v)
 			if v.State != c.state || !strings.Contains(v.Why, c.why) || c.addr != "" && v.Addr.String() != c.addr {
@@ -207,7 +218,7 @@ func TestNoRoute(t *testing.T) {
 				return ipwatch.Answer{}
 			}
 			d.LocalAddr = routes(c.routes)
-			d.InterfaceAddrs = func() ([]netip.Addr, error) { return c.have, c.err }
+			d.InterfaceAddrs = func() ([]netip.Prefix, error) { return hosts(c.have), c.err }
 			v := d.Conclude(d.Observe(t.Context(), c.family), addrs("52.1.2.3"))
 			checkVerdict(t, v)
 			if v.State != c.state {

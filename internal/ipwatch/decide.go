@@ -15,31 +15,54 @@ import (
 // answered in place of the sources, offline when nobody answered, else unsure.
 //
 // A trace that reports WARP or Gateway stops every confirmation, since the other sources then see the same address
-// shared with strangers; so do the user's own filters p.Never and p.Only.
+// shared with strangers; so do the user's own filters p.Never and p.Only. With p.EgressCheck so do agreeing answers
+// that did not all leave by one local address: they may be of two networks, one of which is gone. And so does one
+// and the same authority behind the certificates of all agreeing operators, when these are well-known echoes: then
+// somebody opens the TLS connections (a company proxy whose authority the system trusts), and it is his address
+// that they see.
 //
 // The address is valid exactly when the state is Confirmed. The string is a sentence for the user.
 func Decide(p Policy, f Family, as []Answer) (State, netip.Addr, string) {
+	v := decide(p, f, as)
+	return v.State, v.Addr, v.Why
+}
+
+// decide is Decide with the remedy.
+func decide(p Policy, f Family, as []Answer) Verdict {
 	t := count(p, f, as)
 	if t.torn != nil {
-		return Conflict, netip.Addr{}, t.sayTorn()
+		return t.verdict(Conflict, t.sayTorn())
 	}
 	if len(t.votes) == 0 {
 		return t.withoutVotes()
 	}
 	winner, ok := t.winner(p)
 	if t.warp != nil {
-		return Unsure, netip.Addr{}, t.sayWARP()
+		return t.verdict(Unsure, t.sayWARP())
 	}
 	if !ok {
 		if len(t.addrs()) > 1 {
-			return Conflict, netip.Addr{}, t.sayConflict(p)
+			return t.conflict(p)
 		}
-		return Unsure, netip.Addr{}, t.sayTooFew(p)
+		return t.verdict(Unsure, t.sayTooFew(p))
 	}
 	if err := p.forbids(winner); err != nil {
-		return Unsure, netip.Addr{}, t.sayForbidden(winner, err)
+		return t.verdict(Unsure, t.sayForbidden(winner, err))
 	}
-	return Confirmed, winner, t.sayConfirmed(winner)
+	if locals := t.locals(winner); p.EgressCheck && len(locals) > 1 {
+		return t.verdict(Unsure, t.sayMixed(winner, locals))
+	}
+	if by := t.intercepted(winner); by != "" {
+		return t.verdict(Unsure, t.sayIntercepted(winner, by))
+	}
+	v := t.verdict(Confirmed, t.sayConfirmed(winner))
+	v.Addr = winner
+	return v
+}
+
+// verdict begins the verdict of a count.
+func (t *tally) verdict(s State, why string) Verdict {
+	return Verdict{Family: t.family, State: s, Why: why}
 }
 
 // vote is the one address that an operator said.
@@ -51,6 +74,7 @@ type vote struct {
 // tally is the count of one family's answers.
 type tally struct {
 	family Family
+	valid  []Answer // sorted like the votes
 	votes  []vote   // sorted: the required operator first, then by name
 	torn   []vote   // two different answers of one operator
 	warp   *Answer  // the answer that reported WARP or Gateway
@@ -71,12 +95,17 @@ func count(p Policy, f Family, as []Answer) *tally {
 			cmp.Compare(x, y),
 			a.Addr.Compare(b.Addr),
 			cmp.Compare(a.Source.Name, b.Source.Name),
+			a.Local.Compare(b.Local),
+			cmp.Compare(a.Issuer, b.Issuer),
 			cmp.Compare(faultText(a.Err), faultText(b.Err)),
 		)
 	})
 	t := &tally{family: f}
 	for _, a := range as {
 		op := operatorKey(a.Source.Operator)
+		if a.Err == nil {
+			t.valid = append(t.valid, a)
+		}
 		at := slices.IndexFunc(t.votes, func(v vote) bool { return v.operator == op })
 		switch {
 		case a.Err != nil && faultOf(a.Err) == FaultWARP && t.warp == nil:
@@ -134,18 +163,49 @@ func (t *tally) sayers(a netip.Addr) []string {
 	return ops
 }
 
+// locals are the distinct local addresses that the answers with an address left by, as far as they are known; sorted.
+func (t *tally) locals(a netip.Addr) []netip.Addr {
+	var ls []netip.Addr
+	for _, v := range t.valid {
+		if v.Addr == a && v.Local.IsValid() && !slices.Contains(ls, v.Local) {
+			ls = append(ls, v.Local)
+		}
+	}
+	slices.SortFunc(ls, netip.Addr.Compare)
+	return ls
+}
+
+// intercepted is the one authority that certified every server with this answer, "" when there are several, when one
+// of them is not known, or when all of them are run by one operator.
+func (t *tally) intercepted(a netip.Addr) string {
+	by := ""
+	for _, v := range t.valid {
+		switch {
+		case v.Addr != a:
+		case v.Issuer == "", by != "" && v.Issuer != by:
+			return ""
+		default:
+			by = v.Issuer
+		}
+	}
+	if len(t.sayers(a)) < 2 {
+		return ""
+	}
+	return by
+}
+
 // withoutVotes decides between the ways of having no valid answer at all.
-func (t *tally) withoutVotes() (State, netip.Addr, string) {
+func (t *tally) withoutVotes() Verdict {
 	captive, silent, other := t.sort()
 	switch {
 	case t.warp != nil:
-		return Unsure, netip.Addr{}, t.sayWARP()
+		return t.verdict(Unsure, t.sayWARP())
 	case len(other) > 0:
-		return Unsure, netip.Addr{}, t.sayUnusable(other)
+		return t.verdict(Unsure, t.sayUnusable(other))
 	case len(captive) > 0:
-		return Captive, netip.Addr{}, t.sayCaptive(captive)
+		return t.verdict(Captive, t.sayCaptive(captive))
 	}
-	return Offline, netip.Addr{}, t.sayOffline(silent)
+	return t.verdict(Offline, t.sayOffline(silent))
 }
 
 // sort divides the failures by what they tell about the network.

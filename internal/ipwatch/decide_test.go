@@ -93,7 +93,7 @@ func TestDecide(t *testing.T) {
 		{"own required one", with(func(p *ipwatch.Policy) { p.Require = "Mine" }), 4,
 			[]ipwatch.Answer{said("mine", addrX), said("aws", addrX)}, ipwatch.Confirmed, addrX, "mine and AWS agree"},
 		{"never", with(func(p *ipwatch.Policy) { p.Never = prefixes("52.94.0.0/16") }), 4,
-			[]ipwatch.Answer{said("aws", addrX), said("ipify", addrX)}, ipwatch.Unsure, "", "it lies in 52.94.0.0/16, which never in [address] forbids: nothing is changed."},
+			[]ipwatch.Answer{said("aws", addrX), said("ipify", addrX)}, ipwatch.Unsure, "", "it lies in 52.94.0.0/16, which never in [address] forbids (a rule that stands for it is not renewed; emr-accessd revoke takes it away now): nothing is changed."},
 		{"outside of only", with(func(p *ipwatch.Policy) { p.Only = prefixes("104.0.0.0/8") }), 4,
 			[]ipwatch.Answer{said("aws", addrX), said("ipify", addrX)}, ipwatch.Unsure, "", "outside of the ranges that only in [address] allows"},
 		{"inside of only", with(func(p *ipwatch.Policy) { p.Only = prefixes("52.94.0.0/16") }), 4,

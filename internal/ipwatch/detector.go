@@ -39,11 +39,16 @@ type Detector struct {
 	// LocalAddr returns the address that the system would send from to an address, without sending anything.
 	// Its error wraps [ErrNoRoute] when there positively is no route.
 	LocalAddr func(f Family, to netip.Addr) (netip.Addr, error)
-	// InterfaceAddrs returns the addresses of all interfaces, of both families.
-	InterfaceAddrs func() ([]netip.Addr, error)
-	// Route returns the destination of the routing table entry that an address matches (0.0.0.0/0 is the default
-	// route). Its error wraps [errors.ErrUnsupported] where the table cannot be read.
-	Route func(to netip.Addr) (netip.Prefix, error)
+	// InterfaceAddrs returns the addresses of all interfaces, of both families, each with the length of its network's
+	// prefix.
+	InterfaceAddrs func() ([]netip.Prefix, error)
+	// Route returns the routing table entry that an address matches. Its error wraps [ErrNoRoute] when there is none,
+	// and [errors.ErrUnsupported] where the table cannot be read.
+	Route func(to netip.Addr) (Hop, error)
+	// Tunnel tells whether the interface with this local address is a tunnel; it is asked where Route cannot tell.
+	Tunnel func(local netip.Addr) bool
+	// LookupHost resolves a name, of both families.
+	LookupHost func(ctx context.Context, host string) ([]netip.Addr, error)
 
 	roots map[string]*x509.CertPool // by CAFile
 }
@@ -184,8 +189,8 @@ func (d *Detector) localAddr(f Family, to netip.Addr) (netip.Addr, error) {
 	return local, nil
 }
 
-// interfaceAddrs are the addresses of all interfaces, also of those that are down.
-func (d *Detector) interfaceAddrs() ([]netip.Addr, error) {
+// interfaceAddrs are the addresses of all interfaces, also of those that are down, with their prefix lengths.
+func (d *Detector) interfaceAddrs() ([]netip.Prefix, error) {
 	if d.InterfaceAddrs != nil {
 		return d.InterfaceAddrs()
 	}
@@ -193,11 +198,12 @@ func (d *Detector) interfaceAddrs() ([]netip.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	var as []netip.Addr
+	var as []netip.Prefix
 	for _, a := range list {
 		if n, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(n.IP); ok {
-				as = append(as, ip.Unmap())
+			ones, bits := n.Mask.Size()
+			if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Unmap().BitLen() == bits {
+				as = append(as, netip.PrefixFrom(ip.Unmap(), ones))
 			}
 		}
 	}

@@ -132,7 +132,7 @@ func whoami(body dnsmessage.ResourceBody) (netip.Addr, error) {
 		}
 		a, err := netip.ParseAddr(text)
 		if err != nil {
-			return a, fmt.Errorf("the DNS answer %q is no address", clean(text, 60))
+			return a, fmt.Errorf("the DNS answer \"%s\" is no address", clean(text, 60))
 		}
 		return a, nil
 	}

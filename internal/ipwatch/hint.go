@@ -2,8 +2,6 @@ package ipwatch
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
 	"time"
 )
 
@@ -42,47 +40,3 @@ type EventSource interface {
 
 // DefaultJitter spreads timers by ten percent either way, so that many laptops do not ask at the same moment.
 const DefaultJitter = 0.1
-
-// Timer is the plainest [EventSource]: a hint each interval. It notices nothing by itself, and an interval is the
-// longest that a change stays unnoticed.
-type Timer struct {
-	Interval time.Duration
-	Jitter   float64 // part of the interval by which each wait is longer or shorter at random, 0 to below 1
-}
-
-// Events starts the timer. It fails when the interval is not positive or the jitter out of its range.
-func (t Timer) Events(ctx context.Context) (<-chan Hint, error) {
-	if t.Interval <= 0 {
-		return nil, errors.New("the interval of a timer must be more than zero")
-	}
-	if !(t.Jitter >= 0 && t.Jitter < 1) {
-		return nil, errors.New("the jitter of a timer must be at least 0 and below 1")
-	}
-	hints := make(chan Hint, 1)
-	go t.run(ctx, hints)
-	return hints, nil
-}
-
-func (t Timer) run(ctx context.Context, hints chan<- Hint) {
-	defer close(hints)
-	timer := time.NewTimer(t.wait())
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-timer.C:
-			select {
-			case hints <- Hint{Kind: HintTimer, Reason: "it is time for the regular check", At: now}:
-			default:
-			}
-			timer.Reset(t.wait())
-		}
-	}
-}
-
-// wait is the interval with its jitter.
-func (t Timer) wait() time.Duration {
-	spread := 2*rand.Float64() - 1
-	return max(time.Duration(float64(t.Interval)*(1+t.Jitter*spread)), 1)
-}

@@ -37,14 +37,16 @@ type lab struct {
 	key    *ecdsa.PrivateKey
 }
 
-func newLab(t *testing.T) *lab {
+// newLab makes a lab; its authority is called "Lab CA", or as given.
+func newLab(t *testing.T, name ...string) *lab {
 	t.Helper()
+	name = append(name, "Lab CA")
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Lab CA"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name[0]},
 		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}

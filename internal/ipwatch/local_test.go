@@ -34,9 +34,11 @@ func TestLocalVerdict(t *testing.T) {
 		{"unreadable, another address than to the internet", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "10.8.0.2", anchor: "192.168.1.5"}, "",
 			ipwatch.Confirmed, "sends from 10.8.0.2", 2},
 		{"unreadable, no internet", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "10.8.0.2", anchor: ""}, "", ipwatch.Confirmed, "sends from 10.8.0.2", 2},
-		{"unreadable, same address as to the internet", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "192.168.1.5", anchor: "192.168.1.5"}, "",
-			ipwatch.Unsure, "could not be checked", 0},
-		{"unreadable, nothing known", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "192.168.1.5", anchor: "?"}, "", ipwatch.Unsure, "could not be checked", 0},
+		{"unreadable, same address as to the internet", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "10.8.0.2", anchor: "10.8.0.2"}, "",
+			ipwatch.Unsure, "the same as towards the internet", 0},
+		{"unreadable, nothing known", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "10.8.0.2", anchor: "?"}, "", ipwatch.Unsure, "the same as towards the internet", 0},
+		{"unreadable, no tunnel", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "10.9.0.2", anchor: "192.168.1.5"}, "", ipwatch.Unsure, "not one of a tunnel", 0},
+		{"the node's own address", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: node}, "10.0.0.0/16", ipwatch.Unsure, "this computer has it, too", 0},
 		{"forbidden", never, addrs(node), map[string]string{node: "10.8.0.2"}, "10.0.0.0/16", ipwatch.Unsure, "never in [address] forbids", 0},
 		{"loopback", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "127.0.0.1"}, "10.0.0.0/16", ipwatch.Unsure, "loopback", 0},
 		{"link-local", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "169.254.3.3"}, "10.0.0.0/16", ipwatch.Unsure, "link-local", 0},
@@ -47,15 +49,16 @@ func TestLocalVerdict(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := detectorFor(t, c.policy, nil)
 			d.LocalAddr = routes(c.locals)
-			d.Route = func(netip.Addr) (netip.Prefix, error) {
+			d.Route = func(netip.Addr) (ipwatch.Hop, error) {
 				switch c.route {
 				case "":
-					return netip.Prefix{}, errors.ErrUnsupported
+					return ipwatch.Hop{}, errors.ErrUnsupported
 				case "-":
-					return netip.Prefix{}, ipwatch.ErrNoRoute
+					return ipwatch.Hop{}, ipwatch.ErrNoRoute
 				}
-				return netip.MustParsePrefix(c.route), nil
+				return tunnel(c.route), nil
 			}
+			d.Tunnel = func(local netip.Addr) bool { return local == netip.MustParseAddr("10.8.0.2") }
 			v := d.LocalVerdict(ipwatch.V4, c.nodes)
 			checkVerdict(t, v)
 			if v.State != c.state || !strings.Contains(v.Why, c.why) || v.State == ipwatch.Confirmed && len(v.Warnings) != c.warnings {
@@ -70,11 +73,16 @@ func TestLocalVerdictLab(t *testing.T) {
 	p := ipwatch.DefaultPolicy()
 	p.Accept = addrPrefixes("127.0.0.0/8")
 	d := detectorFor(t, p, nil)
-	d.Route = func(netip.Addr) (netip.Prefix, error) { return netip.MustParsePrefix("127.0.0.0/8"), nil }
+	d.Route = func(netip.Addr) (ipwatch.Hop, error) { return tunnel("127.0.0.0/8"), nil }
 	// The system's own look-up, on loopback.
 	if v := d.LocalVerdict(ipwatch.V4, addrs("127.0.0.1")); v.State != ipwatch.Confirmed || v.Addr.String() != "127.0.0.1" {
 		t.Errorf("%s %v (%s), want confirmed 127.0.0.1", v.State, v.Addr, v.Why)
 	}
+}
+
+// tunnel is a route through a VPN.
+func tunnel(dst string) ipwatch.Hop {
+	return ipwatch.Hop{Dst: netip.MustParsePrefix(dst), Interface: "tun0", Tunnel: true}
 }
 
 func TestIsDefault(t *testing.T) {

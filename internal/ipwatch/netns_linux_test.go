@@ -1,7 +1,6 @@
 package ipwatch_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -99,8 +98,27 @@ func (n *netns) do(f func()) {
 	}
 }
 
-// openFiles counts this process's descriptors of a kind, such as "socket:" or "anon_inode:[timerfd]".
-func openFiles(t *testing.T, kind string) int {
+// listeningSockets counts the netlink sockets of the namespace that listen to a group.
+func (n *netns) listeningSockets() int {
+	n.t.Helper()
+	var table []byte
+	var err error
+	n.do(func() { table, err = os.ReadFile("/proc/thread-self/net/netlink") })
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	count := 0
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line) // sk, protocol, port id, groups …
+		if len(f) > 3 && f[1] == "0" && strings.Trim(f[3], "0") != "" {
+			count++
+		}
+	}
+	return count
+}
+
+// openTimers counts this process's descriptors of timers.
+func openTimers(t *testing.T) int {
 	t.Helper()
 	fds, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -108,17 +126,9 @@ func openFiles(t *testing.T, kind string) int {
 	}
 	count := 0
 	for _, fd := range fds {
-		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, kind) {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && to == "anon_inode:[timerfd]" {
 			count++
 		}
 	}
 	return count
-}
-
-// within is a context for what must happen soon, even on a busy machine.
-func within(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	return ctx
 }

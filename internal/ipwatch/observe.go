@@ -58,12 +58,18 @@ func (d *Detector) begin(f Family) (Observation, []Source) {
 		return o, nil
 	}
 	sources := d.sourcesOf(f)
-	if len(sources) > 0 && !slices.ContainsFunc(sources, func(s Source) bool { return d.routed(f, s) }) {
+	if len(sources) > 0 && !d.Routed(f) {
 		o.NoRoute = true
 		o.Absent = f == V6 && d.absent(f)
 		return o, nil
 	}
 	return o, sources
+}
+
+// Routed tells whether there may be a way out over a family, without sending anything; only a positive "no route"
+// is false.
+func (d *Detector) Routed(f Family) bool {
+	return slices.ContainsFunc(d.sourcesOf(f), func(s Source) bool { return d.routed(f, s) })
 }
 
 // routed tells whether the system may have a route to a source; only a positive "no route" is false. A name is
@@ -91,8 +97,8 @@ func (d *Detector) absent(f Family) bool {
 	if err != nil {
 		return false
 	}
-	for _, a := range addrs {
-		if f.Has(a) && a.IsGlobalUnicast() { // private ones too: there may be a NAT whose route comes later
+	for _, p := range addrs {
+		if a := p.Addr(); f.Has(a) && a.IsGlobalUnicast() { // private ones too: there may be a NAT whose route comes later
 			return false
 		}
 	}

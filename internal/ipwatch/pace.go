@@ -40,6 +40,11 @@ func (p *Pace) Wait(now time.Time) (d time.Duration) {
 	return max(d, 0)
 }
 
+// Room tells whether another look may begin within this minute, whenever the last one was.
+func (p *Pace) Room(now time.Time) bool {
+	return len(p.asked) < LooksPerMinute || now.Sub(p.asked[0]) >= time.Minute
+}
+
 // Asked notes a look that has asked somebody.
 func (p *Pace) Asked(now time.Time) {
 	p.asked = append(p.asked, now)

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !darwin && !windows
 
 package ipwatch
 
@@ -9,6 +9,6 @@ import (
 )
 
 // routeTo cannot read the routing table here.
-func routeTo(to netip.Addr) (netip.Prefix, error) {
-	return netip.Prefix{}, fmt.Errorf("route to %s: %w", to, errors.ErrUnsupported)
+func routeTo(to netip.Addr) (Hop, error) {
+	return Hop{}, fmt.Errorf("route to %s: %w", to, errors.ErrUnsupported)
 }

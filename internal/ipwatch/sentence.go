@@ -49,7 +49,8 @@ func (t *tally) sayConfirmed(winner netip.Addr) string {
 	return b.String() + "."
 }
 
-func (t *tally) sayConflict(p Policy) string {
+// conflict is the verdict on several addresses without a majority. What it means when it lasts is told by [Standing].
+func (t *tally) conflict(p Policy) Verdict {
 	addrs := t.addrs()
 	parts := make([]string, len(addrs))
 	for i, a := range addrs {
@@ -58,14 +59,32 @@ func (t *tally) sayConflict(p Policy) string {
 	line := fmt.Sprintf("%s: %s.", strings.Join(parts, ", but "), nothing)
 	first := t.votes[0]
 	if p.Require == "" || first.operator != operatorKey(p.Require) {
-		return line + " This network may leave by several addresses."
+		return t.verdict(Conflict, line+" This network may leave by several addresses: a VPN with one fixed exit helps.")
 	}
-	return fmt.Sprintf(`%s If it stays so and %s is right, write %s = "%s" under [address]; that address is then not followed when it changes.`,
-		line, operatorName(first.operator), t.family, first.addr)
+	v := t.verdict(Conflict, "")
+	v.Remedy = fixedLine(t.family, first.addr)
+	v.Why = fmt.Sprintf(`%s If it stays so and %s is right, write %s under [address]; that address is then not followed when it changes.`,
+		line, operatorName(first.operator), v.Remedy)
+	return v
+}
+
+// fixedLine is the line under [address] that sets the address of a family.
+func fixedLine(f Family, a netip.Addr) string { return fmt.Sprintf("%s = %q", f, a) }
+
+// sayMixed is for agreeing answers that left this computer by different ways.
+func (t *tally) sayMixed(winner netip.Addr, locals []netip.Addr) string {
+	return fmt.Sprintf("%s agree on %s, but were asked from %s and %s (the network changes just now, or there are several uplinks): %s. If it stays so, turn one of the uplinks off, or write egress-check = false under [address].",
+		join(t.sayers(winner)), winner, locals[0], locals[1], nothing)
+}
+
+// sayIntercepted is for sources that are only heard through somebody who opens the connections.
+func (t *tally) sayIntercepted(winner netip.Addr, by string) string {
+	return fmt.Sprintf("%s agree on %s, but all their certificates come from %q: somebody opens the TLS connections here, and the address is his: %s. Have the sources exempted from it, or write the address that SSH leaves by as %s under [address].",
+		join(t.sayers(winner)), winner, clean(by, 80), nothing, t.family.String()+` = "…"`)
 }
 
 func (t *tally) sayTorn() string {
-	return fmt.Sprintf("Two sources of %s contradict each other (%s and %s): %s. This network may leave by several addresses.",
+	return fmt.Sprintf("Two sources of %s contradict each other (%s and %s): %s. This network may leave by several addresses: a VPN with one fixed exit helps.",
 		operatorName(t.torn[0].operator), t.torn[0].addr, t.torn[1].addr, nothing)
 }
 
@@ -81,7 +100,7 @@ func (t *tally) sayTooFew(p Policy) string {
 	if len(ops) > 1 {
 		verb = "say"
 	}
-	return fmt.Sprintf("Only %s %s %s, and %s: %s%s.", join(ops), verb, a, why, nothing, reasons(t.faults, " (", ")"))
+	return fmt.Sprintf("Only %s %s %s, and %s: %s%s. Where a source is blocked for good, name another one in [[address.source]].", join(ops), verb, a, why, nothing, reasons(t.faults, " (", ")"))
 }
 
 func (t *tally) sayForbidden(a netip.Addr, err error) string {
@@ -99,9 +118,9 @@ func (t *tally) sayUnusable(other []Answer) string {
 	case stopped(other):
 		return fmt.Sprintf("The check of the %s address was stopped before there was an answer to use.", t.family.label())
 	case !slices.ContainsFunc(other, func(a Answer) bool { return faultOf(a.Err) != FaultClock }):
-		return fmt.Sprintf("The clock of this computer seems to be wrong, so no source can be verified: %s.", reasons(other, "", ""))
+		return fmt.Sprintf("The clock of this computer seems to be wrong, so no source can be verified: %s. Set it.", reasons(other, "", ""))
 	}
-	return fmt.Sprintf("No source gave a usable %s address: %s.", t.family.label(), reasons(t.faults, "", ""))
+	return fmt.Sprintf("No source gave a usable %s address: %s. If it stays so, name other ones in [[address.source]].", t.family.label(), reasons(t.faults, "", ""))
 }
 
 func (t *tally) sayCaptive(captive []Answer) string {
@@ -131,7 +150,7 @@ func (t *tally) sayOffline(silent []Answer) string {
 	case all(FaultRoute):
 		return fmt.Sprintf("There is no route to the internet over %s.", t.family.label())
 	case all(FaultDNS):
-		return fmt.Sprintf("No source could be asked, because name resolution (DNS) fails: %s.", list)
+		return fmt.Sprintf("No source could be asked, because name resolution (DNS) fails: %s. Many networks resolve nothing until one has signed in to them.", list)
 	case slices.ContainsFunc(silent, func(a Answer) bool { f := faultOf(a.Err); return f == FaultDNS || f == FaultRoute }):
 		return fmt.Sprintf("No source could be reached over %s: %s.", t.family.label(), list)
 	}

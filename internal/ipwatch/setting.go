@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -111,15 +112,14 @@ func unrouted(a netip.Addr) error {
 
 // within tells whether a lies in one of the ranges.
 func within(a netip.Addr, ranges []netip.Prefix) bool {
-	_, ok := rangeOf(a, ranges)
-	return ok
+	return slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// rangeOf returns the first of the ranges that a lies in.
-func rangeOf(a netip.Addr, ranges []netip.Prefix) (netip.Prefix, bool) {
-	for _, p := range ranges {
-		if p.Contains(a) {
-			return p, true
+// overlapping returns the first of the ranges that has an address in common with p.
+func overlapping(p netip.Prefix, ranges []netip.Prefix) (netip.Prefix, bool) {
+	for _, r := range ranges {
+		if r.Overlaps(p) {
+			return r, true
 		}
 	}
 	return netip.Prefix{}, false

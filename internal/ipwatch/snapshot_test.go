@@ -98,6 +98,9 @@ func TestSnapshotDiff(t *testing.T) {
 		}
 	}
 	// And back: what comes is no loss.
+	if ipwatch.Lost(home.take(t), snapLaptop{}.take(t)) {
+		t.Error("what comes is taken for a loss")
+	}
 	if back := home.take(t).Diff(snapLaptop{}.take(t)); !strings.HasPrefix(back, "wlan0 has 192.168.1.5, 2001:db9::5, 2001:db9::77 now; there is a way to the internet over IPv4 now, from 192.168.1.5") {
 		t.Errorf("back: %q", back)
 	}
@@ -121,6 +124,50 @@ func TestSnapshotTargets(t *testing.T) {
 	_, err := ipwatch.Snapshotter{Interfaces: func() ([]ipwatch.Interface, error) { return nil, errors.New("refused") }}.Take()
 	if err == nil || err.Error() != "network interfaces: refused" {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestComparing(t *testing.T) {
+	t.Parallel()
+	now := snapLaptop{byName{"wlan0": "192.168.1.5"}, byName{"4": "192.168.1.5"}}
+	var broken error
+	s := ipwatch.Snapshotter{
+		Interfaces: func() ([]ipwatch.Interface, error) {
+			if broken != nil {
+				return nil, broken
+			}
+			return now.snapshotter().Interfaces()
+		},
+		LocalAddr: func(f ipwatch.Family, to netip.Addr) (netip.Addr, error) { return now.snapshotter().LocalAddr(f, to) },
+	}
+	compare := s.Comparing()
+	expect := func(want string) {
+		t.Helper()
+		if got := compare(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	expect("")
+	expect("")
+	now.interfaces = byName{"wlan0": "192.168.1.5 192.168.1.6"}
+	expect("wlan0 has 192.168.1.6 now")
+	expect("")
+	broken = errors.New("too many \x1bfiles")
+	expect(`it is not known whether addresses have changed: network interfaces: too many \x1bfiles`)
+	expect(`it is not known whether addresses have changed: network interfaces: too many \x1bfiles`)
+	broken = nil
+	expect("the addresses can be compared again")
+	expect("")
+	if !s.Routed() {
+		t.Error("no way out, although there is one")
+	}
+	now.ways = byName{"6": "fe80::1"}
+	if s.Routed() {
+		t.Error("a link-local address is taken for a way out")
+	}
+	s.Targets = func() []netip.Addr { return []netip.Addr{netip.MustParseAddr("10.20.0.1")} }
+	if now.ways = (byName{"10.20.0.1": "10.8.0.2"}); !s.Routed() {
+		t.Error("no way out, although there is one to a target")
 	}
 }
 

@@ -71,6 +71,7 @@ func (s *System) source(p part, open func() (listening, error)) func(context.Con
 		run := s.instead(p)
 		// Whatever happened between the last event and the first look was missed.
 		put(Hint{Kind: HintOverflow, Reason: "the system's events have ended", Lost: true})
+		put(Hint{Kind: HintStatus, Reason: "how changes of the network are noticed has changed"})
 		run(ctx, put)
 	}
 }

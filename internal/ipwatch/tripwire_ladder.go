@@ -31,6 +31,8 @@ type server struct {
 	prober Prober
 	by     string // what it calls itself; known after its first sighting
 
+	verified bool // over HTTPS
+
 	failed, rests int       // looks in a row that failed; the rests that followed
 	rest          time.Time // not asked until then, because it does not answer
 
@@ -84,7 +86,7 @@ func (t *Tripwire) newLadder() ladder {
 	add := func(m Method, probers ...Prober) {
 		r := &rung{method: m}
 		for _, p := range probers {
-			r.servers = append(r.servers, &server{prober: p})
+			r.servers = append(r.servers, &server{prober: p, verified: m == MethodHTTPS})
 		}
 		if len(probers) > 0 {
 			l = append(l, r)

@@ -10,6 +10,8 @@ import (
 const (
 	maxStrikes = 3         // from then on it is asked rarely
 	forgiven   = time.Hour // the time that takes a strike away
+	// maxAgain is how many looks in a row come LookAfter the one before: a router dials twice, not for ever.
+	maxAgain = 2
 	// heard is how long a hint has to be concluded; a further one after it means that nothing came of the first.
 	heard = 10 * time.Second
 )
@@ -40,7 +42,7 @@ func (v *vigil) saw(o outcome, now time.Time) (hint string, again bool) {
 			return o.kicked + "; there is no earlier view from outside to compare with", false
 		}
 	case seen.addr != base.addr && !v.explains(seen.addr, base.at):
-		again = suspect == nil || suspect.addr != seen.addr
+		again = (suspect == nil || suspect.addr != seen.addr) && v.agains < maxAgain && !s.noisy()
 		if again {
 			v.suspect = &seen
 		}
@@ -112,7 +114,13 @@ func (s *server) strike(now time.Time) {
 	s.forgive(now)
 	s.strikes = min(s.strikes+1, 2*maxStrikes) // so that it is forgiven within hours, whatever it did
 	s.struck = now
-	if s.noisy() {
+	s.hush(now)
+}
+
+// hush makes a server with too many strikes rest. An HTTPS source never does: nobody can forge what it says, there is
+// none after it, and it is asked rarely already.
+func (s *server) hush(now time.Time) {
+	if s.noisy() && !s.verified {
 		s.quiet = now.Add(spread(RareEvery))
 	}
 }

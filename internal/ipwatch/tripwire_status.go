@@ -107,7 +107,7 @@ func (v *vigil) why(pace time.Duration) string {
 // rare is RareEvery when all servers of a method are asked rarely, else 0.
 func (l ladder) rare(m Method) time.Duration {
 	for _, r := range l {
-		if r.method == m && !slices.ContainsFunc(r.servers, func(s *server) bool { return !s.noisy() }) {
+		if r.method == m && m != MethodHTTPS && !slices.ContainsFunc(r.servers, func(s *server) bool { return !s.noisy() }) {
 			return RareEvery
 		}
 	}

@@ -24,6 +24,7 @@ type vigil struct {
 	slow    time.Time // the next look over HTTPS, while that is the method
 
 	newest    glimpse    // of any server
+	agains    int        // looks in a row that asked for another one soon
 	suspect   *glimpse   // the last one that differed, until the look after it
 	confirmed netip.Addr // what was concluded last; the zero Addr is unknown
 	settled   netip.Addr // the last address that was confirmed
@@ -129,9 +130,7 @@ func (v *vigil) missed(o outcome, now time.Time, pace time.Duration) (hint strin
 	default:
 		v.nextAt(now.Add(RetryAfter))
 	}
-	if o.asked.noisy() {
-		o.asked.quiet = now.Add(spread(RareEvery))
-	}
+	o.asked.hush(now)
 	if o.kicked != "" {
 		return o.kicked + "; a server that could tell whether it is the same network did not answer"
 	}
@@ -143,13 +142,15 @@ func (v *vigil) answered(o outcome, now time.Time, pace time.Duration) (hint str
 	v.outage, v.method, v.fault = false, o.rung.method, ""
 	v.ladder.answered(o.rung, o.asked)
 	hint, again := v.saw(o, now)
+	v.agains++
+	if !again {
+		v.agains = 0
+	}
 	if hint == "" && back {
 		hint = o.asked.by + " answers again"
 	}
 	o.asked.forgive(now)
-	if o.asked.noisy() {
-		o.asked.quiet = now.Add(spread(RareEvery))
-	}
+	o.asked.hush(now)
 	switch {
 	case again:
 		v.nextAt(now.Add(LookAfter))

@@ -35,6 +35,9 @@ type Answer struct {
 	Remote netip.AddrPort // where the question went, when a connection was made
 	Err    error          // an [*EchoError]; its text is safe to print
 	Took   time.Duration
+	// Issuer is who certified the server, escaped. It is only given for the well-known public echoes without a CA
+	// file of their own: these have authorities of their own, so that one issuer for all of them is a sign.
+	Issuer string
 }
 
 // Observation is what the sources said about one family at one time. It is made once and concluded for each
@@ -60,4 +63,7 @@ type Verdict struct {
 	Answers  []Answer
 	At       time.Time
 	Warnings []string // further sentences that do not change the state
+	// Remedy is the one line of configuration that settles this state, if the user finds that it is right, such as
+	// ipv4 = "198.51.100.7"; "" when there is none. Why says in which table it belongs.
+	Remedy string
 }

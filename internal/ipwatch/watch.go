@@ -220,8 +220,10 @@ func (w *weighing) tell(b *Burst, o Outcome, why string) {
 	}
 }
 
-// emit hands a hint on. One that does not fit says the same as those that wait: look again.
+// emit hands a hint on. One that does not fit says the same as those that wait: look again. Its time is that of the
+// comparison: a look that begins later covers it.
 func (w *weighing) emit(h Hint) {
+	h.At = time.Now()
 	select {
 	case w.out <- h:
 	default:

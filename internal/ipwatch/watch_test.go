@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,8 +35,8 @@ type watching struct {
 	*testing.T
 	*ipwatch.Watcher
 	system, behind *events
-	diff           string // what Compare says next
-	routed         bool
+	diff           atomic.Value // what Compare says next
+	routed         atomic.Bool
 	bursts         []ipwatch.Burst
 	hints          <-chan ipwatch.Hint
 	start          time.Time
@@ -43,10 +44,12 @@ type watching struct {
 }
 
 func watch(t *testing.T, change func(*watching)) *watching {
-	w := &watching{T: t, system: newEvents(), behind: newEvents(), routed: true}
+	w := &watching{T: t, system: newEvents(), behind: newEvents()}
+	w.routed.Store(true)
+	w.diff.Store("")
 	w.Watcher = &ipwatch.Watcher{System: w.system, Behind: w.behind,
-		Compare: func() string { d := w.diff; w.diff = ""; return d },
-		Routed:  func() bool { return w.routed },
+		Compare: func() string { return w.diff.Swap("").(string) },
+		Routed:  w.routed.Load,
 		Told:    func(b ipwatch.Burst) { w.bursts = append(w.bursts, b) }}
 	if change != nil {
 		change(w)
@@ -68,6 +71,12 @@ func watch(t *testing.T, change func(*watching)) *watching {
 
 func (w *watching) event(k ipwatch.HintKind, lost bool, reason string) {
 	w.system.c <- ipwatch.Hint{Kind: k, Lost: lost, Reason: reason, At: time.Now()}
+	synctest.Wait()
+}
+
+// sleep lets time pass, and the watcher come to rest.
+func (w *watching) sleep(d time.Duration) {
+	time.Sleep(d)
 	synctest.Wait()
 }
 
@@ -102,18 +111,18 @@ func TestWatcherSettles(t *testing.T) {
 		w := watch(t, nil)
 		defer w.stop()
 		for range 5 { // the quiet time begins anew with each event
-			w.diff = "eth0 has 192.168.1.5 now"
+			w.diff.Store("eth0 has 192.168.1.5 now")
 			w.event(ipwatch.HintAddress, false, "address added")
-			time.Sleep(200 * time.Millisecond)
+			w.sleep(200 * time.Millisecond)
 			w.want()
 		}
-		time.Sleep(49 * time.Millisecond)
+		w.sleep(49 * time.Millisecond)
 		w.want()
-		time.Sleep(time.Millisecond)
+		w.sleep(time.Millisecond)
 		if h := w.want(ipwatch.HintAddress); len(h) == 1 && h[0].Reason != "eth0 has 192.168.1.5 now" {
 			t.Errorf("reason %q", h[0].Reason)
 		}
-		time.Sleep(time.Minute)
+		w.sleep(time.Minute)
 		w.want()
 	})
 	synctest.Test(t, func(t *testing.T) { // a network that never rests is weighed every two seconds
@@ -121,10 +130,10 @@ func TestWatcherSettles(t *testing.T) {
 		defer w.stop()
 		for i := range 100 {
 			if i%10 == 0 {
-				w.diff = "changed"
+				w.diff.Store("changed")
 			}
 			w.event(ipwatch.HintRoute, false, "route added")
-			time.Sleep(100 * time.Millisecond)
+			w.sleep(100 * time.Millisecond)
 		}
 		if n := len(w.got()); n < 4 || n > 5 {
 			t.Errorf("%d hints in ten seconds, want one each %v", n, ipwatch.SettleCeiling)
@@ -163,9 +172,9 @@ func TestWatcherWeighs(t *testing.T) {
 					}
 				})
 				defer w.stop()
-				w.diff = c.diff
+				w.diff.Store(c.diff)
 				w.event(c.kind, c.lost, "it happened")
-				time.Sleep(time.Second)
+				w.sleep(time.Second)
 				if hs := w.got(); (len(hs) == 1) != c.hint || len(hs) > 1 {
 					t.Errorf("hints %v", hs)
 				}
@@ -188,7 +197,7 @@ func TestWatcherKeepsLost(t *testing.T) {
 		w.event(ipwatch.HintAddress, false, "a")
 		w.event(ipwatch.HintLink, true, "eth0 went down")
 		w.event(ipwatch.HintAddress, false, "b")
-		time.Sleep(time.Second)
+		w.sleep(time.Second)
 		w.want()
 		if len(w.behind.kicked) != 1 {
 			t.Errorf("kicked %q", w.behind.kicked)
@@ -200,35 +209,36 @@ func TestWatcherWakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // without a network: as soon as there is one
 		w := watch(t, nil)
 		defer w.stop()
-		w.routed = false
+		w.routed.Store(false)
 		w.event(ipwatch.HintWake, true, "woke")
-		time.Sleep(7 * time.Second)
+		w.sleep(7 * time.Second)
 		w.want()
-		w.routed = true
-		time.Sleep(ipwatch.WakeStep)
+		w.routed.Store(true)
+		w.sleep(ipwatch.WakeStep)
 		w.want(ipwatch.HintWake)
-		time.Sleep(time.Minute)
+		w.sleep(time.Minute)
 		w.want()
 	})
 	synctest.Test(t, func(t *testing.T) { // an event that shows the network comes first, and is the only hint
 		w := watch(t, nil)
 		defer w.stop()
-		w.routed = false
+		w.routed.Store(false)
 		w.event(ipwatch.HintWake, true, "woke")
-		time.Sleep(3500 * time.Millisecond)
-		w.routed, w.diff = true, "wlan0 is up"
+		w.sleep(3500 * time.Millisecond)
+		w.routed.Store(true)
+		w.diff.Store("wlan0 is up")
 		w.event(ipwatch.HintLink, false, "link up")
-		time.Sleep(ipwatch.SettleQuiet)
+		w.sleep(ipwatch.SettleQuiet)
 		w.want(ipwatch.HintLink)
-		time.Sleep(time.Minute)
+		w.sleep(time.Minute)
 		w.want()
 	})
 	synctest.Test(t, func(t *testing.T) { // never any network: it is looked at once all the same, for the status
 		w := watch(t, nil)
 		defer w.stop()
-		w.routed = false
+		w.routed.Store(false)
 		w.event(ipwatch.HintWake, true, "woke")
-		time.Sleep(time.Hour)
+		w.sleep(time.Hour)
 		w.want(ipwatch.HintWake)
 	})
 }
@@ -243,12 +253,12 @@ func TestWatcherPassesOn(t *testing.T) {
 		w.event(ipwatch.HintStatus, false, "")
 		w.want(ipwatch.HintStatus)
 		close(w.behind.c)
-		w.diff = "new"
+		w.diff.Store("new")
 		w.event(ipwatch.HintAddress, false, "")
-		time.Sleep(time.Second)
+		w.sleep(time.Second)
 		w.want(ipwatch.HintAddress)
 		close(w.system.c)
-		time.Sleep(time.Second)
+		w.sleep(time.Second)
 		w.want()
 	})
 }
@@ -259,9 +269,9 @@ func TestWatcherSlowReader(t *testing.T) {
 		w := watch(t, nil)
 		defer w.stop()
 		for range 100 {
-			w.diff = "new"
+			w.diff.Store("new")
 			w.event(ipwatch.HintAddress, false, "")
-			time.Sleep(time.Second)
+			w.sleep(time.Second)
 		}
 		if n := len(w.got()); n == 0 || n > 16 {
 			t.Errorf("%d hints wait", n)

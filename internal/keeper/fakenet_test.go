@@ -12,13 +12,16 @@ import (
 
 // network is what a Watcher finds out: the state of each family, and by which address nodes are reached.
 type network struct {
-	mu     sync.Mutex
-	seen   map[ipwatch.Family]sight
-	local  netip.Addr               // towards the nodes of a VPN
-	split  map[string]ipwatch.State // nodes that are reached by another way
-	asked  []time.Time              // observations of IPv4
-	asked6 int
-	slow   map[ipwatch.Family]time.Duration
+	mu       sync.Mutex
+	seen     map[ipwatch.Family]sight
+	local    netip.Addr               // towards the nodes of a VPN
+	split    map[string]ipwatch.State // nodes that are reached by another way
+	asked    []time.Time              // observations of IPv4
+	asked6   int
+	looked   []string     // hosts whose addresses were looked up
+	endpoint []netip.Addr // their addresses
+	pool     []string     // what AWS and another operator see, in a conflict
+	slow     map[ipwatch.Family]time.Duration
 }
 
 // sight is a state, and the address where it is confirmed.
@@ -71,7 +74,15 @@ func (n *network) Observe(ctx context.Context, f ipwatch.Family) ipwatch.Observa
 	return ipwatch.Observation{Family: f, Answers: []ipwatch.Answer{a}, At: time.Now()}
 }
 
-func (n *network) Conclude(o ipwatch.Observation, nodes []netip.Addr) ipwatch.Verdict {
+// Lookup finds the endpoint that a split may be about.
+func (n *network) Lookup(_ context.Context, host string) []netip.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.looked = append(n.looked, host)
+	return n.endpoint
+}
+
+func (n *network) ConcludeFor(o ipwatch.Observation, nodes, standIns []netip.Addr) ipwatch.Verdict {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	v := ipwatch.Verdict{Family: o.Family, At: o.At, Why: "because of the fake"}
@@ -79,8 +90,13 @@ func (n *network) Conclude(o ipwatch.Observation, nodes []netip.Addr) ipwatch.Ve
 		v.State = ipwatch.Offline
 		return v
 	}
+	if v.Answers = nil; len(n.pool) > 0 {
+		for i, a := range n.pool {
+			v.Answers = append(v.Answers, ipwatch.Answer{Source: ipwatch.Source{Operator: []string{"aws", "other"}[i]}, Addr: netip.MustParseAddr(a)})
+		}
+	}
 	v.State, v.Addr = ipwatch.State(o.Answers[0].Source.Name), o.Answers[0].Addr
-	for _, node := range nodes {
+	for _, node := range slices.Concat(nodes, standIns) {
 		if s, ok := n.split[node.String()]; ok && o.Family.Has(node) {
 			v.State, v.Addr = s, netip.Addr{}
 		}

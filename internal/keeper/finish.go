@@ -3,13 +3,11 @@ package keeper
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
 
-	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
@@ -45,6 +43,8 @@ func (r *round) finish(ctx context.Context) error {
 		st.Status.Report.merge(shown)
 	}
 	st.Status.Identity = r.identities()
+	reached := r.reached(st)
+	r.Store.reaching.Store(&reached)
 	return r.Store.Save(st)
 }
 
@@ -175,43 +175,4 @@ func (r *Report) merge(o Report) {
 // jitter spreads a pause by ten percent: many laptops wake at nine.
 func jitter(d time.Duration) time.Duration {
 	return d + time.Duration((rand.Float64()-0.5)*0.2*float64(d))
-}
-
-// addressChanged asks for the address alone, and compares it with what the last round concluded. It costs
-// no AWS call.
-func (r *round) addressChanged(ctx context.Context) bool {
-	r.observe(ctx, r.wants6())
-	for _, t := range r.all {
-		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
-			v := r.verdict(ctx, t, r.st.Places[t.key()].Place, f)
-			mem, known := r.st.Families[memoryKey(t, f)]
-			if f == ipwatch.V6 && mem.State == string(ipwatch.Confirmed) && v.State != ipwatch.Confirmed && v.State != ipwatch.Absent {
-				continue // an IPv6 answer that only came too late would change nothing
-			}
-			if !known || mem.State != string(v.State) || v.State == ipwatch.Confirmed && mem.Address != v.Addr {
-				r.log().Debug("the address may have changed", slog.String("target", t.Label), slog.String("family", f.String()), slog.String("state", string(v.State)))
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// remember keeps the time of a confirmation that changed nothing.
-func (r *round) remember() error {
-	save := false
-	for _, t := range r.all {
-		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
-			key := memoryKey(t, f)
-			if mem, ok := r.st.Families[key]; ok && mem.State == string(ipwatch.Confirmed) {
-				save = save || r.now.Sub(mem.Confirmed) > SaveConfirmed
-				mem.Confirmed = r.now
-				r.st.Families[key] = mem
-			}
-		}
-	}
-	if !save {
-		return nil
-	}
-	return r.Store.Save(r.st)
 }

@@ -122,7 +122,7 @@ func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgs
 	w.rep.Public = append([]string{}, plan.Public...)
 	w.rep.Expired = plan.Expired
 	w.rep.Rules = reportRules(view, w.want, me, view.AWS)
-	w.warnings = plan.Warnings
+	w.warnings = slices.Concat(plan.Warnings, sgsync.Crowded(w.id, view.Rules))
 	if !plan.Next.IsZero() {
 		w.soon(view.Sent.Add(plan.Next.Sub(view.AWS)).Add(sgsync.ClockGrain))
 	}
@@ -136,7 +136,7 @@ func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgs
 	}
 	here := map[string]bool{}
 	for _, rule := range view.Rules {
-		if _, mine := rule.Tags[me.Key()]; mine {
+		if settled(rule, me, view.AWS) {
 			here[rule.ID] = true
 			r.st.placed(rule.ID, w.id, rule.CIDR)
 		}

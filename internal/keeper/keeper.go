@@ -62,6 +62,7 @@ type Place struct {
 	Groups   []string `json:"groups"`
 	Nodes    []Node   `json:"nodes,omitempty"`
 	Unclear6 bool     `json:"unclear6,omitempty"` // EC2 does not tell whether the nodes have IPv6 addresses
+	Host     string   `json:"host,omitempty"`     // of AWS's endpoint in the region
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -80,7 +81,8 @@ type Cloud interface {
 // Watcher finds the own address. *ipwatch.Detector is one.
 type Watcher interface {
 	Observe(ctx context.Context, f ipwatch.Family) ipwatch.Observation
-	Conclude(o ipwatch.Observation, nodes []netip.Addr) ipwatch.Verdict
+	ConcludeFor(o ipwatch.Observation, nodes, standIns []netip.Addr) ipwatch.Verdict
+	Lookup(ctx context.Context, host string) []netip.Addr
 	LocalVerdict(f ipwatch.Family, nodes []netip.Addr) ipwatch.Verdict
 }
 
@@ -104,7 +106,7 @@ type Keeper struct {
 	Log  *slog.Logger
 	// Dial connects to a node's port as the last proof that a new rule works; nil is no proof (probe = false).
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Looked, when set, is told of each look at the address that settled everything.
+	// Looked, when set, is told of each new look at the address.
 	Looked func(v4, v6 ipwatch.Observation)
 	// Noticing, when set, says how changes of the address are noticed; asked at the start of the daemon and at
 	// each [ipwatch.HintStatus].

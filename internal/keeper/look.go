@@ -12,6 +12,7 @@ import (
 type look struct {
 	v4, v6 ipwatch.Observation
 	asked  time.Time // wall clock
+	began  time.Time // monotonic
 }
 
 // questions is how many sources were asked.
@@ -20,7 +21,7 @@ func (o *look) questions() int { return len(o.v4.Answers) + len(o.v6.Answers) }
 // recall is the last look, while it may stand for a new one in a round that only looks for drift. Events and
 // the watch behind the NAT tell of changes; without them nothing may be recalled.
 func (l *loop) recall() *look {
-	if l.hints == nil || l.look == nil {
+	if l.in.quiet() || l.look == nil {
 		return nil
 	}
 	if st, _ := l.Store.Load(); st.Failures > 0 { // something is to be written still
@@ -36,8 +37,14 @@ func (l *loop) recall() *look {
 func (l *loop) looked(rep Report, err error) {
 	now := time.Now()
 	fresh := rep.look != nil && rep.look != l.look
-	if fresh && rep.look.questions() > 0 {
-		l.pace.Asked(now)
+	if fresh {
+		l.asked = rep.look.began
+		if rep.look.questions() > 0 {
+			l.pace.Asked(now)
+		}
+		if l.Looked != nil {
+			l.Looked(rep.look.v4, rep.look.v6)
+		}
 	}
 	if err != nil {
 		l.again = time.Time{} // the next round comes by itself
@@ -51,13 +58,20 @@ func (l *loop) looked(rep Report, err error) {
 	}
 	l.pace.Known()
 	l.again = time.Time{}
-	if !fresh {
-		return
+	if fresh {
+		l.look = rep.look
 	}
-	l.look = rep.look
-	if l.Looked != nil {
-		l.Looked(rep.look.v4, rep.look.v6)
+}
+
+// anew reports whether a look that an event has made pointless may begin anew at once, and counts it. It is called
+// in the middle of a round.
+func (l *loop) anew() bool {
+	now := time.Now()
+	if !l.pace.Room(now) {
+		return false
 	}
+	l.pace.Asked(now)
+	return true
 }
 
 // unknown reports in which families an address that a target needs is not known.

@@ -199,3 +199,49 @@ func TestLookNoticing(t *testing.T) {
 		d.stop()
 	})
 }
+
+// An event in the middle of a look ends it: it is about a network that is gone, and may hang.
+func TestLookInterrupted(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := l.run()
+		d.sleep(time.Minute)
+		l.v4(sight{state: ipwatch.Offline})
+		l.net.delay(ipwatch.V4, 4*time.Second)
+		n := len(d.questions())
+		d.hint(ipwatch.HintLink)
+		d.sleep(time.Second)
+		l.v4(at(office))
+		l.net.delay(ipwatch.V4, 0)
+		d.hints <- ipwatch.Hint{Kind: ipwatch.HintAddress, At: time.Now().Add(-time.Microsecond)} // it was on its way
+		d.sleep(0)
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
+		if got := d.instants("modify"); !slices.Equal(got, []time.Duration{time.Minute + time.Second}) {
+			t.Errorf("moved at %v", got)
+		}
+		d.sleep(time.Minute)
+		if got := d.questions()[n:]; len(got) != 2 {
+			t.Errorf("asked at %v: the second look covers both events", got)
+		}
+		d.stop()
+	})
+	inLab(t, func(l *lab) { // events without end: bounded all the same, and the address is followed
+		d := l.run()
+		d.sleep(time.Minute)
+		n := len(d.questions())
+		l.net.delay(ipwatch.V4, 400*time.Millisecond)
+		l.v4(at(office))
+		for range 1000 {
+			d.hint(ipwatch.HintLink)
+			d.sleep(300 * time.Millisecond)
+		}
+		got := d.questions()[n:]
+		for i := range got {
+			if i > ipwatch.LooksPerMinute && got[i]-got[i-1-ipwatch.LooksPerMinute] < 59*time.Second {
+				t.Errorf("asked at %v", got)
+				break
+			}
+		}
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
+		d.stop()
+	})
+}

@@ -19,12 +19,13 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 		return err
 	}
 	defer release()
-	l := loop{Keeper: k, hints: hints, settle: func() {}}
+	l := loop{Keeper: k, in: newInbox(ctx, hints), settle: func() {}}
 	l.remember()
 	defer func() { l.settle() }()
 	req := Request{}
 	for {
-		rep, err := k.Round(ctx, req)
+		req.news, req.anew = l.in.news, l.anew
+		rep, err := k.Round(ctx, l.unattended(req))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -41,13 +42,15 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 // loop is what the daemon knows between rounds; all else is in the state.
 type loop struct {
 	*Keeper
-	hints  <-chan ipwatch.Hint
+	in     *inbox
 	failed int       // rounds in a row that could not be made at all
 	told   string    // the last of their errors: one line a change, not one a round
 	again  time.Time // when such an address is looked at again; zero: it is known
 	look   *look     // the last one that settled everything
+	asked  time.Time // when the last look began, monotonic: what happened before is in it
 	pace   ipwatch.Pace
 	settle func() // ends the proof that is under way, and waits for its end
+	paused bool   // what was told last
 }
 
 // wait returns the next round to make. It ends early, with nothing to do, when ctx ends.
@@ -77,13 +80,12 @@ func (l *loop) wait(ctx context.Context) Request {
 			}
 		case <-allowed:
 			return check
-		case h, ok := <-l.hints:
-			switch {
-			case !ok:
-				l.hints = nil // the rounds that are due go on
-			case h.Kind == ipwatch.HintStatus:
-				l.remember()
-			default:
+		case <-l.in.arrived:
+			for _, h := range l.in.take(l.asked) {
+				if h.Kind == ipwatch.HintStatus {
+					l.remember()
+					continue
+				}
 				if h.Kind != ipwatch.HintTimer {
 					check.Event = true
 					l.pace.Event()
@@ -107,6 +109,10 @@ func (l *loop) pause() time.Duration {
 
 // untilDue reads the due time from the state, which commands change too.
 func (l *loop) untilDue() time.Duration {
+	if p := l.Store.Paused(l.wall()); p != nil {
+		l.look = nil // what was seen before a pause stands for nothing after it
+		return p.left(l.wall())
+	}
 	st, _ := l.Store.Load()
 	return st.untilDue(l.wall())
 }

@@ -43,6 +43,7 @@ type Verdict struct {
 	State    string   `json:"state"`
 	Address  string   `json:"address"`
 	Why      string   `json:"why"`
+	Remedy   string   `json:"remedy,omitempty"` // the line of configuration that settles it, if the user finds it right
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -95,7 +96,7 @@ type LeaseReport struct {
 }
 
 func reportVerdict(v ipwatch.Verdict) Verdict {
-	r := Verdict{State: string(v.State), Why: v.Why, Warnings: v.Warnings}
+	r := Verdict{State: string(v.State), Why: v.Why, Remedy: v.Remedy, Warnings: v.Warnings}
 	if v.Addr.IsValid() {
 		r.Address = v.Addr.String()
 	}

@@ -79,6 +79,7 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 	if err != nil {
 		return err
 	}
+	place.Host = cloud.Host()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.places[t.key()] = place
@@ -108,20 +109,52 @@ func (r *round) observe(ctx context.Context, six bool) {
 		r.observed, r.asked, r.obs4, r.obs6 = true, old.asked, old.v4, old.v6
 		return
 	}
-	r.observed, r.asked = true, r.wall()
-	ctx6, cancel := context.WithCancel(ctx)
-	defer cancel()
+	r.observed = true
+	r.say("asking for the public address")
+	for anew := true; anew; {
+		anew = r.ask(ctx, six)
+	}
+}
+
+// ask asks once. It reports whether that was in vain, because the network has changed meanwhile, and may begin anew.
+func (r *round) ask(ctx context.Context, six bool) (anew bool) {
+	if r.req.news != nil {
+		select {
+		case <-r.req.news: // it is older than this look
+		default:
+		}
+	}
+	r.asked, r.began = r.wall(), time.Now()
+	ctx4, cancel4 := context.WithCancel(ctx)
+	defer cancel4()
+	ctx6, cancel6 := context.WithCancel(ctx4)
+	defer cancel6()
+	done, interrupted := make(chan struct{}), make(chan bool)
+	go func() {
+		select {
+		case <-r.req.news:
+			if r.req.anew() {
+				cancel4()
+				interrupted <- true
+				return
+			}
+			<-done
+		case <-done:
+		}
+		interrupted <- false
+	}()
 	var wg sync.WaitGroup
 	if six {
 		wg.Go(func() { r.obs6 = r.Watch.Observe(ctx6, ipwatch.V6) })
 	} else {
 		r.obs6 = ipwatch.Observation{Family: ipwatch.V6}
 	}
-	r.say("asking for the public address")
-	r.obs4 = r.Watch.Observe(ctx, ipwatch.V4)
-	patience := time.AfterFunc(PatienceV6, cancel)
+	r.obs4 = r.Watch.Observe(ctx4, ipwatch.V4)
+	patience := time.AfterFunc(PatienceV6, cancel6)
 	defer patience.Stop()
 	wg.Wait()
+	close(done)
+	return <-interrupted && ctx.Err() == nil
 }
 
 // recalled reports whether this round rests on an earlier look at the address.
@@ -135,7 +168,7 @@ func (r *round) look() *look {
 	case r.recalled() && r.obs6.At.Equal(r.req.recall.v6.At): // else IPv6 is wanted since then
 		return r.req.recall
 	}
-	return &look{v4: r.obs4, v6: r.obs6, asked: r.asked}
+	return &look{v4: r.obs4, v6: r.obs6, asked: r.asked, began: r.began}
 }
 
 // wants6 tells, from the last round, whether anybody may need an IPv6 address.
@@ -181,12 +214,24 @@ func (r *round) verdict(ctx context.Context, t Target, p Place, f ipwatch.Family
 	case t.Local:
 		return r.Watch.LocalVerdict(f, nodes)
 	case f == ipwatch.V4:
-		return r.Watch.Conclude(r.obs4, nodes)
+		return r.Watch.ConcludeFor(r.obs4, nodes, r.standIns(ctx, p, nodes))
 	}
 	if r.obs6.At.IsZero() { // the place had no IPv6 the last time, and has it now
 		r.obs6 = r.Watch.Observe(ctx, ipwatch.V6)
 	}
-	return r.Watch.Conclude(r.obs6, nodes)
+	return r.Watch.ConcludeFor(r.obs6, nodes, r.standIns(ctx, p, nodes))
+}
+
+// standIns are addresses of AWS's endpoint in the region, for a target without nodes: the way to it is compared
+// in place of the way to a node. A host is looked up once a round.
+func (r *round) standIns(ctx context.Context, p Place, nodes []netip.Addr) []netip.Addr {
+	if len(nodes) > 0 || p.Host == "" {
+		return nil
+	}
+	if _, ok := r.hosts[p.Host]; !ok {
+		r.hosts[p.Host] = r.Watch.Lookup(ctx, p.Host)
+	}
+	return r.hosts[p.Host]
 }
 
 func familyName(f ipwatch.Family) string {
@@ -210,7 +255,7 @@ func (r *round) target(ctx context.Context, t Target, err error) TargetReport {
 	}
 	for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
 		v := r.verdict(ctx, t, place, f)
-		tr.Verdicts[f.String()] = reportVerdict(v)
+		tr.Verdicts[f.String()] = r.reportVerdict(t, v)
 		r.judge(t, f, v)
 	}
 	switch {

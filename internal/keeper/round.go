@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -28,7 +29,11 @@ type Request struct {
 	// Event says that something happened: a pause after failures is cut short.
 	Event bool
 
-	recall *look // stands for a look at the address, as long as nothing has to be written
+	news <-chan struct{} // an event has come: a look that is under way is about a network that is gone
+	anew func() bool     // such a look may begin anew
+
+	recall     *look // stands for a look at the address, as long as nothing has to be written
+	unattended bool  // the daemon's own: none while it is paused
 }
 
 // ErrNothing is returned when there is no target at all.
@@ -56,8 +61,11 @@ var errStale = errors.New("the look at the own address is too old")
 
 func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Report, error) {
 	st, warning := k.Store.Load()
+	if req.unattended && k.Store.Paused(k.wall()) != nil {
+		return st.idle(), nil
+	}
 	r := &round{Keeper: k, req: req, st: st, now: k.wall(), clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
-		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}}
+		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}, checked: map[string]ipwatch.Verdict{}, hosts: map[string][]netip.Addr{}}
 	if warning != "" {
 		r.rep.Warnings = append(r.rep.Warnings, warning)
 	}
@@ -108,8 +116,11 @@ type round struct {
 	work     []*groupWork
 	next     time.Time // wall clock: something is due then
 	families map[familyKey]sgsync.Family
+	checked  map[string]ipwatch.Verdict // by memoryKey: what a check has concluded
+	hosts    map[string][]netip.Addr    // of endpoints that stand in for nodes
 	observed bool
 	asked    time.Time // wall clock: when the own address was looked at
+	began    time.Time // the same, monotonic
 	obs4     ipwatch.Observation
 	obs6     ipwatch.Observation
 }

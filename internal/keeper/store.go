@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -18,6 +19,9 @@ import (
 type Store struct {
 	dir     string
 	derived string // installation id, "" where the machine has none
+
+	reaching atomic.Pointer[Reaching] // of the last round of this process
+	history  history
 }
 
 // maxStateFile bounds what is read back: a state of a thousand rules has some hundred kilobytes.
@@ -40,7 +44,7 @@ func OpenStore(dir, usual string) (*Store, error) {
 	if err := private(dir); err != nil {
 		return nil, err
 	}
-	return &Store{dir, Installation(dir, usual)}, nil
+	return &Store{dir: dir, derived: Installation(dir, usual)}, nil
 }
 
 // Dir is the folder's path.
@@ -158,18 +162,23 @@ func (s *Store) Save(st *State) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	f, err := os.CreateTemp(s.dir, ".state-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("state: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // fails once it is renamed, and that is meant
-	_, err = f.Write(append(data, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), s.Path("state.json"))
-	}
-	if err != nil {
+	if err := s.replace("state.json", append(data, '\n')); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
 	return nil
+}
+
+// replace writes a file of the folder anew, all or nothing.
+func (s *Store) replace(name string, data []byte) error {
+	f, err := os.CreateTemp(s.dir, ".state-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // fails once it is renamed, and that is meant
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), s.Path(name))
+	}
+	return err
 }

@@ -157,7 +157,7 @@ func (r *round) family(t Target, place Place, f ipwatch.Family) sgsync.Family {
 	case t.Local:
 		r.judge(t, f, r.Watch.LocalVerdict(f, nodes))
 	case !obs.At.IsZero():
-		r.judge(t, f, r.Watch.Conclude(obs, nodes))
+		r.judge(t, f, r.Watch.ConcludeFor(obs, nodes, r.hosts[place.Host]))
 	}
 	if known, ok := r.families[familyKey{t.key(), f}]; ok || !reachable(place, f, t.Local) {
 		return known

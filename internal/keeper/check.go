@@ -1,0 +1,67 @@
+package keeper
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+)
+
+// addressChanged asks for the address alone, and compares it with what the last round concluded. It costs
+// no AWS call.
+func (r *round) addressChanged(ctx context.Context) bool {
+	r.observe(ctx, r.wants6())
+	for _, t := range r.all {
+		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+			v := r.verdict(ctx, t, r.st.Places[t.key()].Place, f)
+			key := memoryKey(t, f)
+			mem, known := r.st.Families[key]
+			if f == ipwatch.V6 && mem.State == string(ipwatch.Confirmed) && v.State != ipwatch.Confirmed && v.State != ipwatch.Absent {
+				continue // an IPv6 answer that only came too late would change nothing
+			}
+			if !known || mem.State != string(v.State) || v.State == ipwatch.Confirmed && mem.Address != v.Addr {
+				r.log().Debug("the address may have changed", slog.String("target", t.Label), slog.String("family", f.String()), slog.String("state", string(v.State)))
+				return true
+			}
+			r.checked[key] = v
+		}
+	}
+	return false
+}
+
+// remember keeps the time of a confirmation that changed nothing, and what is said of an address that is still
+// not known: that changes as time passes.
+func (r *round) remember() error {
+	save := false
+	for key, v := range r.checked {
+		if v.State == ipwatch.Confirmed {
+			mem := r.st.Families[key]
+			save = save || r.now.Sub(mem.Confirmed) > SaveConfirmed
+			mem.Confirmed = r.now
+			r.st.Families[key] = mem
+		}
+	}
+	for _, t := range r.all {
+		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+			v, ok := r.checked[memoryKey(t, f)]
+			if ok && v.State != ipwatch.Confirmed {
+				save = r.st.Status.Report.resay(t.Label, f, r.reportVerdict(t, v)) || save
+			}
+		}
+	}
+	if !save {
+		return nil
+	}
+	return r.Store.Save(r.st)
+}
+
+// resay puts a verdict into a report in place of one with the same state, and reports whether it says anything new.
+func (r *Report) resay(target string, f ipwatch.Family, v Verdict) bool {
+	for _, t := range r.Targets {
+		if old, ok := t.Verdicts[f.String()]; ok && t.Target == target && old.State == v.State && old.Why != v.Why {
+			t.Verdicts[f.String()] = v
+			return true
+		}
+	}
+	return false
+}
