@@ -311,7 +311,9 @@ func (w teamWatch) Observe(_ context.Context, f ipwatch.Family) ipwatch.Observat
 	return ipwatch.Observation{Family: f, Answers: []ipwatch.Answer{{Addr: w.l.addr}}, At: time.Now().Add(w.l.script.Skew)}
 }
 
-func (w teamWatch) Conclude(o ipwatch.Observation, _ []netip.Addr) ipwatch.Verdict {
+func (w teamWatch) Lookup(context.Context, string) []netip.Addr { return nil }
+
+func (w teamWatch) ConcludeFor(o ipwatch.Observation, _, _ []netip.Addr) ipwatch.Verdict {
 	v := ipwatch.Verdict{Family: o.Family, State: ipwatch.Offline, At: o.At, Why: "no network"}
 	if len(o.Answers) > 0 && o.Answers[0].Addr.IsValid() && o.Family == ipwatch.V4 {
 		v.State, v.Addr = ipwatch.Confirmed, o.Answers[0].Addr

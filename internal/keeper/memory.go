@@ -118,7 +118,7 @@ func (r *round) unsureUntil(group string) (until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, j := range sgsync.Recent(r.st.Journal, r.wall()) {
-		hidden := j.Maybe && (j.Do == sgsync.Move || j.Do == sgsync.Remove || j.Do == sgsync.Leave)
+		hidden := j.Maybe && (j.Do == sgsync.Move || j.Do == sgsync.Remove || j.Do == sgsync.Leave || j.Do == sgsync.Join)
 		if end := j.At.Add(sgsync.Sigma); hidden && j.Group == group && end.After(until) {
 			until = end
 		}
