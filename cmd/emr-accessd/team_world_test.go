@@ -118,12 +118,12 @@ func (w *team) administer() {
 	for _, s := range w.admin {
 		time.Sleep(s.After + time.Duration(len(w.laptops)+1)*teamTick)
 		w.mu.Lock()
-		cidr, at := "198.51.100.9/32", slices.Index(teamAddrs, "")
+		cidr := "198.51.100.9/32"
 		if s.Where < len(teamAddrs) {
 			cidr = teamAddrs[s.Where] + "/32"
 		}
 		rules := w.sim.Rules(w.group)
-		at = slices.IndexFunc(rules, func(r awssim.Rule) bool { return r.FromPort == 22 && r.CIDR == cidr })
+		at := slices.IndexFunc(rules, func(r awssim.Rule) bool { return r.FromPort == 22 && r.CIDR == cidr })
 		switch {
 		case s.Do == 0 && at < 0:
 			w.sim.AddRule(w.group, awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: cidr, Description: "by hand"})

@@ -141,7 +141,7 @@ func TestTemporaryAddresses(t *testing.T) {
 	tr.few("advertisements", 0)
 
 	// A new temporary address takes the place of the old one as soon as that is deprecated.
-	check(t, tr.Laptop.Sysctl("net.ipv6.conf.wlan0.temp_prefered_lft=15"))
+	check(t, tr.Laptop.Sysctl("net.ipv6.conf.wlan0.temp_prefered_lft=15")) //nolint:misspell // the kernel spells it so
 	deadline := time.Now().Add(2 * patience)
 	for tr.leaving() == first {
 		if time.Now().After(deadline) {

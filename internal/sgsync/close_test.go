@@ -112,7 +112,7 @@ func TestCloseGuard(t *testing.T) {
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil || gone != tt.gone {
 				t.Fatalf("gone %v, %v; want %v, %v", gone, err, tt.gone, tt.want)
 			}
-			write := tt.want == nil && !tt.gone || tt.want == lost || tt.want == ErrDenied
+			write := tt.want == nil && !tt.gone || errors.Is(tt.want, lost) || errors.Is(tt.want, ErrDenied)
 			if (len(w.revoked) == 1 && w.revoked[0] == w.public) != write || len(w.revoked) > 1 {
 				t.Errorf("revoked %v", w.revoked)
 			}
