@@ -58,6 +58,9 @@ func TestSamePrivateAddress(t *testing.T) {
 	check(t, tr.WiFi.Configure(netlab.Laptop))
 	tr.rules("in the café", "192.0.2.10/32")
 	tr.few("all of it", 6)
+	if log := tr.daemon.Log(); !strings.Contains(log, "sees another public address") {
+		t.Error("the laptop could see the change: this test shows nothing")
+	}
 }
 
 // uplink gives the laptop a second interface, to a router whose outer address is 192.0.2.77. No route leads there.
