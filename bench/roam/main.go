@@ -43,6 +43,7 @@ type options struct {
 func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
 	var o options
 	fs := flag.NewFlagSet("roam", flag.ContinueOnError)
+	fs.SetOutput(progress)
 	fs.IntVar(&o.n, "n", 10, "changes of each kind, 1 to 80")
 	fs.DurationVar(&o.idle, "idle", 0, "measure in place of that what waiting costs, for so long (10s or more)")
 	fs.BoolVar(&o.json, "json", false, "print JSON")
