@@ -1,5 +1,7 @@
 package ipwatch
 
+import "slices"
+
 // Comparing returns a function that takes a snapshot and says in a sentence how it differs from the one of its last
 // call, as [Watcher.Compare] does it; "" when it does not, and at the first call. While the interfaces cannot be
 // listed it always says so: who cannot see whether something has changed looks. It is for one goroutine.
@@ -14,7 +16,7 @@ func (t Snapshotter) Comparing() func() string {
 		}
 		diff := ""
 		if last != nil {
-			diff = now.Diff(*last)
+			diff = now.sharing(*last).Diff(last.sharing(now))
 		}
 		if blind && diff == "" {
 			diff = "the addresses can be compared again"
@@ -22,6 +24,16 @@ func (t Snapshotter) Comparing() func() string {
 		last, blind = &now, false
 		return diff
 	}
+}
+
+// sharing is the snapshot with only those ways that the other one has too: that somebody else is a target now, as
+// after the first round, says nothing about the network.
+func (s Snapshot) sharing(o Snapshot) Snapshot {
+	s.Ways = slices.DeleteFunc(slices.Clone(s.Ways), func(w Way) bool {
+		_, ok := o.way(w.To)
+		return !ok
+	})
+	return s
 }
 
 // Routed tells whether there is a way out now, to the internet or to a target. It sends nothing.

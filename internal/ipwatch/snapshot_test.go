@@ -127,6 +127,22 @@ func TestSnapshotTargets(t *testing.T) {
 	}
 }
 
+// Another target is no other network: the first round learns of nodes, and that makes nobody look.
+func TestComparingTargets(t *testing.T) {
+	t.Parallel()
+	var targets []netip.Addr
+	now := snapLaptop{byName{"wlan0": "192.168.1.5"}, byName{"4": "192.168.1.5", "203.0.113.7": "192.168.1.5"}}
+	s := now.snapshotter()
+	s.Targets = func() []netip.Addr { return targets }
+	compare := s.Comparing()
+	for _, step := range [][]netip.Addr{nil, {netip.MustParseAddr("203.0.113.7")}, nil} {
+		targets = step
+		if got := compare(); got != "" {
+			t.Errorf("with the targets %v: %q", targets, got)
+		}
+	}
+}
+
 func TestComparing(t *testing.T) {
 	t.Parallel()
 	now := snapLaptop{byName{"wlan0": "192.168.1.5"}, byName{"4": "192.168.1.5"}}

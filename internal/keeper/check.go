@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 )
@@ -29,10 +30,28 @@ func (r *round) addressChanged(ctx context.Context) bool {
 	return false
 }
 
+// away reports whether there is no route at all, so that AWS cannot be reached either: a call would be tried for
+// seconds, which a network that comes meanwhile must not wait for.
+func (r *round) away() bool {
+	return r.observed && r.obs4.NoRoute && (r.obs6.At.IsZero() || r.obs6.NoRoute) &&
+		!slices.ContainsFunc(r.all, func(t Target) bool { return t.Local })
+}
+
+// noteAway remembers that the address is not known, without asking AWS: when it is known again, that is a change.
+func (r *round) noteAway(ctx context.Context) {
+	r.log().Info("no network: nothing is changed until there is one")
+	for _, t := range r.all {
+		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+			v := r.verdict(ctx, t, r.st.Places[t.key()].Place, f)
+			r.judge(t, f, v)
+			r.st.Status.Report.say(t.Label, f, r.reportVerdict(t, v))
+		}
+	}
+}
+
 // remember keeps the time of a confirmation that changed nothing, and what is said of an address that is still
 // not known: that changes as time passes.
-func (r *round) remember() error {
-	save := false
+func (r *round) remember(save bool) error {
 	for key, v := range r.checked {
 		if v.State == ipwatch.Confirmed {
 			mem := r.st.Families[key]
@@ -53,6 +72,15 @@ func (r *round) remember() error {
 		return nil
 	}
 	return r.Store.Save(r.st)
+}
+
+// say puts a verdict into a report.
+func (r *Report) say(target string, f ipwatch.Family, v Verdict) {
+	for _, t := range r.Targets {
+		if _, ok := t.Verdicts[f.String()]; ok && t.Target == target {
+			t.Verdicts[f.String()] = v
+		}
+	}
 }
 
 // resay puts a verdict into a report in place of one with the same state, and reports whether it says anything new.

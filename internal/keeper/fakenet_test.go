@@ -30,6 +30,9 @@ type sight struct {
 	addr  string
 }
 
+// away is a laptop without a route.
+const away ipwatch.State = "away"
+
 func at(addr string) sight { return sight{ipwatch.Confirmed, addr} }
 
 func newNetwork(v4 string) *network {
@@ -66,6 +69,9 @@ func (n *network) Observe(ctx context.Context, f ipwatch.Family) ipwatch.Observa
 		case <-ctx.Done():
 			s = sight{state: ipwatch.Offline}
 		}
+	}
+	if s.state == away {
+		return ipwatch.Observation{Family: f, NoRoute: true, At: time.Now()}
 	}
 	a := ipwatch.Answer{Source: ipwatch.Source{Name: string(s.state)}}
 	if s.state == ipwatch.Confirmed {

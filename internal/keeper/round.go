@@ -76,10 +76,16 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if len(r.selected) == 0 && len(r.departed) == 0 {
 		return Report{}, ErrNothing
 	}
-	if req.Check && !r.due() && !r.addressChanged(ctx) {
-		rep := st.Status.Report
-		rep.Applied, rep.look = false, r.look()
-		return rep, r.remember()
+	if req.Check && !r.due() {
+		changed := r.addressChanged(ctx)
+		if !changed || r.away() {
+			if changed {
+				r.noteAway(ctx)
+			}
+			rep := st.Status.Report
+			rep.Applied, rep.look = false, r.look()
+			return rep, r.remember(changed)
+		}
 	}
 	r.run(ctx)
 	if r.stale {
