@@ -63,6 +63,7 @@ func TestScripts(t *testing.T) {
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(worldOf(ts).listing()), 0o600))
 			},
 			"sshd":      cmdSSHD,
+			"console":   cmdConsole,
 			"writes":    cmdWrites,
 			"until":     cmdUntil,
 			"line":      cmdLine,
