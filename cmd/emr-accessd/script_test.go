@@ -130,10 +130,10 @@ func cmdRule(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// until CIDR [VAR]: as rule, but waits for it.
+// until CIDR [VAR]: as rule, but waits for it (or, negated, for its end).
 func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if strings.Contains(worldOf(ts).listing(), args[0]) {
+		if strings.Contains(worldOf(ts).listing(), args[0]) != neg {
 			break
 		}
 	}

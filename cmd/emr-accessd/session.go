@@ -105,6 +105,20 @@ func handedOver(k *keeper.Keeper, t keeper.Target) time.Time {
 	return until
 }
 
+// forgetHandedOver takes back what handOver noted of these targets, or of all: the user has given up their rules.
+func forgetHandedOver(k *keeper.Keeper, targets []keeper.Target) {
+	files, _ := filepath.Glob(k.Store.Path("session-*.until"))
+	if targets != nil {
+		files = nil
+		for _, t := range targets {
+			files = append(files, sessionPath(k, t)+".until")
+		}
+	}
+	for _, f := range files {
+		_ = os.Remove(f) // one that stays keeps a rule for its last hour, no more
+	}
+}
+
 // giveBackTime bounds the end of a session: nobody waits long for a prompt that does not come back.
 const giveBackTime = 15 * time.Second
 
