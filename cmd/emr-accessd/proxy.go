@@ -81,7 +81,7 @@ func (a *app) proxy(ctx context.Context, arg string, stdio bool, f stay) error {
 		return relay(ctx, conn, a.In, a.Out)
 	}
 	if err := handOver(p.keeper, p.target); err != nil {
-		fmt.Fprintf(a.Err, "emr-accessd: warning: %s; another session's end may give the rule back early\n", printable(err.Error()))
+		return err // else the end of this program would take the rule away at once
 	}
 	return pass(out, conn)
 }
@@ -101,8 +101,8 @@ func (a *app) clusterArg(arg string) string {
 
 // pin stores the node's host keys and exports them for ssh. Nobody is asked: a ProxyCommand has no terminal of its own.
 func (a *app) pin(ctx context.Context, p *prepared) error {
-	if p.cluster == "" || !clusterID.MatchString(p.cluster) {
-		return hinted{errors.New("a host key is pinned for a cluster, and a security group is none"), exitUsage, "name the cluster (j-…)"}
+	if err := p.pinnable(); err != nil {
+		return err
 	}
 	err := a.settled(ctx, p, func() error { return sshsession.EnsurePinned(ctx, p.verified) })
 	if u, ok := errors.AsType[*sshsession.UnverifiedError](err); ok {
@@ -112,6 +112,14 @@ func (a *app) pin(ctx context.Context, p *prepared) error {
 		return err
 	}
 	return a.export(p)
+}
+
+// pinnable says why no host key can be pinned: ssh knows it by the cluster's id, which names a file as well.
+func (p *prepared) pinnable() error {
+	if !literalID.MatchString(p.cluster) {
+		return hinted{errors.New("a host key is pinned for a cluster, and this is none"), exitUsage, "name the cluster (j-…)"}
+	}
+	return nil
 }
 
 // export writes the host keys of the cluster's present primary node for ssh, under the cluster's name: the node may be

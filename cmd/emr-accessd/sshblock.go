@@ -3,9 +3,16 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"runtime"
 	"strings"
 	"unicode"
+)
+
+var (
+	// literalID is a cluster's id as EMR writes it.
+	literalID = regexp.MustCompile(`^j-[0-9A-Z]{8,20}$`)
+	loginName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 )
 
 // sshHost is what one block of an ssh configuration is made of. Nothing in it comes from outside but the cluster's
@@ -23,14 +30,13 @@ type sshHost struct {
 
 // render writes the block (ssh_config(5)). It fails on what cannot be written safely.
 func (h sshHost) render() (string, error) {
-	if !clusterID.MatchString(h.Cluster) {
+	if !literalID.MatchString(h.Cluster) {
 		return "", fmt.Errorf("%.40q is no cluster id", h.Cluster)
 	}
-	command, err := h.proxyCommand()
-	if err != nil {
-		return "", err
+	if !loginName.MatchString(h.Login) {
+		return "", hinted{fmt.Errorf("%.40q is no name to log in as", h.Login), exitUsage, "give another --login"}
 	}
-	login, err := configWord(h.Login, h.System)
+	command, err := h.proxyCommand()
 	if err != nil {
 		return "", err
 	}
@@ -42,13 +48,14 @@ func (h sshHost) render() (string, error) {
 	line := func(key, value string) { fmt.Fprintf(&b, "    %s %s\n", key, value) }
 	fmt.Fprintf(&b, "Host %s %s\n", h.Cluster, strings.ToLower(h.Cluster))
 	line("HostName", h.Cluster)
-	line("User", login)
+	line("User", h.Login)
 	line("ProxyCommand", command)
 	if h.System != "windows" {
 		line("ProxyUseFdpass", "yes")
 	}
 	line("HostKeyAlias", hostAlias(h.Cluster))
 	line("UserKnownHostsFile", hosts)
+	line("GlobalKnownHostsFile", hosts) // the system's file may have lines for all hosts
 	line("StrictHostKeyChecking", "yes")
 	line("UpdateHostKeys", "no")
 	line("CanonicalizeHostname", "no")

@@ -242,6 +242,9 @@ func (f *flags) given() (out []string) {
 		}
 		switch v := fl.Value.(type) {
 		case pflag.SliceValue:
+			if len(v.GetSlice()) == 0 {
+				out = append(out, "--"+fl.Name+"=")
+			}
 			for _, one := range v.GetSlice() {
 				out = append(out, "--"+fl.Name+"="+one)
 			}
@@ -252,7 +255,11 @@ func (f *flags) given() (out []string) {
 				}
 				return
 			}
-			out = append(out, "--"+fl.Name+"="+fl.Value.String())
+			value := fl.Value.String()
+			if abs, err := filepath.Abs(value); err == nil && value != "" && (fl.Name == "config" || fl.Name == "source-ca") {
+				value = abs // ssh runs proxy in whatever folder it is in
+			}
+			out = append(out, "--"+fl.Name+"="+value)
 		}
 	})
 	return out

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
 )
 
 func TestSSHBlockRefusesWhatAReaderCouldMisread(t *testing.T) {
@@ -30,6 +32,9 @@ func TestSSHBlockRefusesWhatAReaderCouldMisread(t *testing.T) {
 	for name, change := range map[string]func(*sshHost){
 		"id":             func(h *sshHost) { h.Cluster = "j-2AXXXXXXGAPLF;id" },
 		"id with a line": func(h *sshHost) { h.Cluster = "j-2AXXXXXXGAPLF\nProxyCommand id" },
+		"lower case":     func(h *sshHost) { h.Cluster = "j-2axxxxxxgaplf" },
+		"user":           func(h *sshHost) { h.Login = "-oProxyCommand=id" },
+		"token":          func(h *sshHost) { h.Login = "%h" },
 		"star":           func(h *sshHost) { h.Cluster = "*" },
 		"no id":          func(h *sshHost) { h.Cluster = "" },
 		"command":        func(h *sshHost) { h.Flags = []string{"--profile=$(id)"} },
@@ -87,7 +92,7 @@ func FuzzSSHBlock(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if strings.Count(text, "\n") != 11 {
+		if strings.Count(text, "\n") != 12 {
 			t.Fatalf("%q made another line:\n%s", value, text)
 		}
 		_, command, _ := strings.Cut(text, "ProxyCommand /bin/echo")
@@ -148,15 +153,44 @@ func TestIncludeKeepsForeignFiles(t *testing.T) {
 	}
 }
 
+// What the command line said is said to proxy again, word by word.
+func TestFlagsArePassedOn(t *testing.T) {
+	t.Setenv("EMR_ACCESSD_CONFIG", "")
+	a := &app{}
+	root := newRoot(a)
+	if err := root.PersistentFlags().Parse([]string{"--profile=my work", "--json", "-v", "--port=2222", "--trusted=10.0.0.0/28,10.1.0.0/28", "--stun=",
+		"--source-ca=ca.pem", "--rule-tag=b=2", "--rule-tag=a=1", "--egress-check=false"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := a.proxyFlags()
+	abs, _ := filepath.Abs("ca.pem")
+	want := []string{"--egress-check=false", "--port=2222", "--profile=my work", "--rule-tag=a=1", "--rule-tag=b=2", "--source-ca=" + abs,
+		"--stun=", "--trusted=10.0.0.0/28", "--trusted=10.1.0.0/28"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, error %v, want %q", got, err, want)
+	}
+	again := &app{}
+	if err := newRoot(again).PersistentFlags().Parse(got); err != nil || again.flags.port != 2222 || len(again.flags.trusted) != 2 || len(again.flags.tags) != 2 {
+		t.Errorf("%+v, error %v", again.flags, err)
+	}
+	target := keeper.Target{Profile: "other", Region: "eu-west-1", Account: "123456789012", Port: 22, Local: true, Group: "additional"}
+	if got, want := withTarget([]string{"--profile=my work"}, target), []string{"--profile=my work", "--region=eu-west-1", "--account=123456789012",
+		"--address=local", "--group=additional"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestIncludes(t *testing.T) {
 	file := "/home/a/.ssh/" + includeName
 	for config, want := range map[string]bool{
-		"Include emr-accessd.config\n":                      true,
-		"  include other \"~/.ssh/emr-accessd.config\"\n":   true,
-		"Host *\n\tInclude /home/a/.ssh/emr-accessd.config": true,
-		"# Include emr-accessd.config\n":                    false,
-		"Include other\n":                                   false,
-		"":                                                  false,
+		"Include emr-accessd.config\n":                    true,
+		"  include other \"~/.ssh/emr-accessd.config\"\n": true,
+		"\n\tInclude /home/a/.ssh/emr-accessd.config":     true,
+		"Host *\nInclude emr-accessd.config\n":            false,
+		"match all\nInclude emr-accessd.config\n":         false,
+		"# Include emr-accessd.config\n":                  false,
+		"Include other\n":                                 false,
+		"":                                                false,
 	} {
 		if got := includes(config, file); got != want {
 			t.Errorf("%q includes it: %v", config, got)

@@ -139,11 +139,14 @@ func readInclude(path string) (text string, mode fs.FileMode, err error) {
 	return string(data), info.Mode().Perm(), err
 }
 
-// includes reports whether an ssh configuration includes the file. When in doubt it says no: the advice to add a
-// line that is there already does no harm.
+// includes reports whether an ssh configuration includes the file for all hosts, before anything that could set another
+// value first. When in doubt it says no: the advice to add a line that is there already does no harm.
 func includes(config, file string) bool {
 	for line := range strings.Lines(config) {
 		words := strings.Fields(strings.ReplaceAll(line, `"`, ""))
+		if len(words) > 0 && (strings.EqualFold(words[0], "host") || strings.EqualFold(words[0], "match")) {
+			return false
+		}
 		if len(words) > 1 && strings.EqualFold(words[0], "include") &&
 			slices.ContainsFunc(words[1:], func(w string) bool {
 				return w == file || w == filepath.Base(file) || w == "~/.ssh/"+filepath.Base(file)

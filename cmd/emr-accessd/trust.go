@@ -55,8 +55,8 @@ func (a *app) trust(ctx context.Context, arg, fingerprint string, f stay) error 
 		return err
 	}
 	defer p.end()
-	if !clusterID.MatchString(p.cluster) {
-		return hinted{errors.New("a host key is pinned for a cluster, and a security group is none"), exitUsage, "name the cluster (j-…)"}
+	if err := p.pinnable(); err != nil {
+		return err
 	}
 	var key sshsession.Fingerprint
 	err = a.settled(ctx, p, func() (err error) {
