@@ -32,7 +32,7 @@ that EC2's console tells, is not overruled.`,
 		Example: `  emr-accessd trust j-2AXXXXXXGAPLF SHA256:jX4nNgXPmQXVhUQ1o9Ge4v1jB0bq3uXK3bTTxk4p0FQ`,
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			print, err := sshsession.ParseFingerprint(args[1])
+			want, err := sshsession.ParseFingerprint(args[1])
 			if err != nil {
 				return usageError{err, cmd.CommandPath()}
 			}
@@ -42,7 +42,7 @@ that EC2's console tells, is not overruled.`,
 			if err := f.check(cmd); err != nil {
 				return err
 			}
-			return a.trust(cmd.Context(), args[0], print, f)
+			return a.trust(cmd.Context(), args[0], want, f)
 		},
 	}
 	f.register(cmd)
