@@ -13,7 +13,7 @@ import (
 )
 
 func TestSSHBlockRefusesWhatAReaderCouldMisread(t *testing.T) {
-	good := sshHost{Cluster: "j-2AXXXXXXGAPLF", Login: "hadoop", Program: "/usr/bin/emr-accessd", Flags: []string{"--profile=my work"},
+	good := sshHost{Cluster: "j-2AXXXXXXGAPLF", Login: "hadoop", Program: "/usr/bin/emr-accessd", Flags: []string{"--profile=my %n"},
 		KnownHosts: "/home/a b/100%/known_hosts", System: "linux"}
 	text, err := good.render()
 	if err != nil {
@@ -21,7 +21,7 @@ func TestSSHBlockRefusesWhatAReaderCouldMisread(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Host j-2AXXXXXXGAPLF j-2axxxxxxgaplf\n",
-		"    ProxyCommand /usr/bin/emr-accessd proxy '--profile=my work' j-2AXXXXXXGAPLF\n",
+		"    ProxyCommand /usr/bin/emr-accessd proxy '--profile=my %%n' j-2AXXXXXXGAPLF\n",
 		"    UserKnownHostsFile \"/home/a b/100%%/known_hosts\"\n",
 		"    HostKeyAlias j-2axxxxxxgaplf\n", "    ProxyUseFdpass yes\n", "    StrictHostKeyChecking yes\n",
 	} {
