@@ -30,7 +30,8 @@ var layers = map[string]int{
 	"packaging":          1,
 	"internal/iampolicy": 1, // pure; besides the command, the tests of all calls read it
 	"internal/demo":      2, // puts the simulated AWS and a real SSH server together
-	"cmd/emr-accessd":    3,
+	"internal/netlab":    2, // networks for tests and benchmarks, with the simulated AWS in them
+	"cmd/emr-accessd":    3, "bench/roam": 3,
 }
 
 // reserved modules are imported by some packages only.
@@ -46,6 +47,7 @@ var reserved = []struct {
 	{"github.com/pelletier/go-toml", "internal/config", "the file is read in one place"},
 	{"testing", "internal/mototest", "the program must not carry its tests"},
 	{module + "internal/mototest", "", "it is for tests alone"},
+	{module + "internal/netlab", "bench/roam", "it changes the computer's networks as root: for tests and benchmarks alone"},
 }
 
 func TestLayers(t *testing.T) {
@@ -163,6 +165,7 @@ func TestLayersAreEnforced(t *testing.T) {
 		{"testing", plant("internal/keeper/a.go", importing("testing/synctest")), "only internal/mototest may"},
 		{"moto", plant("internal/keeper/a.go", importing(module+"internal/mototest")), "only tests may"},
 		{"moto in tests", plant("internal/keeper/a.go", doc, "internal/keeper/a_test.go", importing(module+"internal/mototest")), ""},
+		{"networks", plant("cmd/emr-accessd/a.go", importing(module+"internal/netlab")), "only bench/roam may: it changes"},
 		{"service", plant("internal/keeper/a.go", importing("github.com/kardianos/service")), "only cmd/emr-accessd may"},
 		{"toml", plant("cmd/emr-accessd/a.go", importing("github.com/pelletier/go-toml/v2/unstable")), "only internal/config may"},
 		{"new package", plant("internal/magic/a.go", doc), "internal/magic: has no place in the layers"},

@@ -153,6 +153,7 @@ func hints(err error) (out []string) {
 		{keeper.ErrEnded, "name a running cluster; `emr-accessd clusters` shows them"},
 		{keeper.ErrRunning, "`emr-accessd status` shows what it does; `emr-accessd stop` ends the service"},
 		{sgsync.ErrQuota, "ask for more rules per security group (VPC quota L-0EA8095F), or remove rules that nobody uses"},
+		{sgsync.ErrNotPublic, "nothing was removed; run it again to see what is there now"},
 		{errNoAdditional, `use --group managed, or choose the group when the next cluster is made`},
 		{sshsession.ErrUnverified, "compare the fingerprint with the one on the node (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), and connect from a terminal to accept it"},
 		{sshsession.ErrContradiction, "something on the instance writes host keys that are not its own to the console: do not connect, and have it looked at"},

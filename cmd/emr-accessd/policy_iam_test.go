@@ -16,8 +16,8 @@ import (
 	"github.com/emr-accessd/emr-accessd/internal/iampolicy"
 )
 
-// team is two users of one cluster, behind a recorder of what IAM is asked.
-type team struct {
+// iamTeam is two users of one cluster, behind a recorder of what IAM is asked.
+type iamTeam struct {
 	*testing.T
 	*simWorld
 	iam *iamRecorder
@@ -25,7 +25,7 @@ type team struct {
 
 const alice, bob = "AIDASIMULATEDUSER0001", "AROASIMULATED:bob@example.com"
 
-func newTeam(t *testing.T) *team {
+func newIAMTeam(t *testing.T) *iamTeam {
 	t.Helper()
 	w, err := newSimWorld(t.TempDir())
 	if err != nil {
@@ -41,11 +41,11 @@ func newTeam(t *testing.T) *team {
 	if err := os.WriteFile(filepath.Join(w.dir, "config.toml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &team{T: t, simWorld: w, iam: iam}
+	return &iamTeam{T: t, simWorld: w, iam: iam}
 }
 
 // as runs the program as a user, and returns its answer.
-func (m *team) as(user string, args ...string) string {
+func (m *iamTeam) as(user string, args ...string) string {
 	m.Helper()
 	cmd := exec.CommandContext(m.Context(), programPath(m.T), args...)
 	cmd.Env = append(m.env(), "HOME="+m.dir, "PATH="+os.Getenv("PATH"), "EMR_ACCESSD_CONFIG="+filepath.Join(m.dir, "config.toml"),
@@ -65,7 +65,7 @@ func (m *team) as(user string, args ...string) string {
 // TestPolicyAllowsWhatIsCalled makes the program do all that it does, and asks an IAM simulator about each of its
 // calls: all are allowed by the printed policy; and each statement of it is needed by one of them.
 func TestPolicyAllowsWhatIsCalled(t *testing.T) {
-	m := newTeam(t)
+	m := newIAMTeam(t)
 	m.as(alice, "sync")          // add
 	m.as(bob, "sync", m.cluster) // join
 	m.set("all", "203.0.113.9")  //
@@ -123,7 +123,7 @@ func TestPolicyAllowsWhatIsCalled(t *testing.T) {
 
 // TestPolicyDenies has what the printed policy must not allow, with everything in it.
 func TestPolicyDenies(t *testing.T) {
-	m := newTeam(t)
+	m := newIAMTeam(t)
 	group, rule := arnOf("ec2", "security-group/"+m.master), arnOf("ec2", "security-group-rule/sgr-0123456789abcdef0")
 	anyRule := arnOf("ec2", "security-group-rule/*")
 	mine := "emr-accessd-lease-" + alice + "-0123456789abcdef"

@@ -16,7 +16,7 @@ func kindOfCode(code string) (Kind, bool) {
 	case "InvalidSecurityGroupRuleId.NotFound", "InvalidPermission.NotFound":
 		return Gone, true
 	case "InvalidGroup.NotFound", "InvalidGroupId.NotFound", "InvalidSecurityGroupID.NotFound",
-		"InvalidInstanceID.NotFound", "InvalidKeyPair.NotFound":
+		"InvalidInstanceID.NotFound", "InvalidKeyPair.NotFound", "InvalidPrefixListID.NotFound":
 		return NotFound, true
 	case "RulesPerSecurityGroupLimitExceeded", codeTagLimit:
 		return Quota, true

@@ -12,6 +12,7 @@ const (
 	formGroup    = `sg-[0-9a-f]{8,17}`
 	formRule     = `sgr-[0-9a-f]{8,17}`
 	formInstance = `i-[0-9a-f]{8,17}`
+	formList     = `pl-[0-9a-f]{8,17}`
 )
 
 // checkID reports an id that does not have the form; what names it for the user ("cluster").

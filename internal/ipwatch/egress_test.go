@@ -133,6 +133,11 @@ func TestPrefix64(t *testing.T) {
 	if v := d.LocalVerdict(ipwatch.V4, addrs("10.0.3.4")); v.State != ipwatch.Confirmed {
 		t.Errorf("IPv4 is widened: %s (%s)", v.State, v.Why)
 	}
+	never.Never = prefixes("10.8.0.2/32")
+	d.Policy = never
+	if v := d.LocalVerdict(ipwatch.V4, addrs("10.0.3.4")); v.State != ipwatch.Unsure {
+		t.Errorf("a forbidden IPv4 address beside a widened IPv6 one: %s (%s)", v.State, v.Why)
+	}
 	d = detectorFor(t, p, nil)
 	d.LocalAddr = routes(map[string]string{"fd00:1::9": "fd00::5"})
 	d.Route = func(netip.Addr) (ipwatch.Hop, error) { return tunnel("fd00:1::/64"), nil }

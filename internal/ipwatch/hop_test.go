@@ -157,7 +157,7 @@ func TestParseSocketGet(t *testing.T) {
 		case !answered:
 			t.Errorf("%s: not taken for an answer", c.name)
 		case c.err != nil:
-			if err == nil || c.err != errAny && !errors.Is(err, c.err) {
+			if err == nil || !errors.Is(c.err, errAny) && !errors.Is(err, c.err) {
 				t.Errorf("%s: %s, %v; want %v", c.name, got, err, c.err)
 			}
 		case err != nil || got != c.want || index != 7 || h.Origin != ipwatch.OriginUnknown:

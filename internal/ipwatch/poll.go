@@ -68,9 +68,7 @@ func (p Poll) begin() func(context.Context, func(Hint)) {
 			case err == nil && !now.Equal(last):
 				put(Hint{Kind: HintAddress, Reason: now.Diff(last), Lost: now.lost(last)})
 			}
-			if failed = err; err == nil {
-				last = now
-			}
+			last, failed = now, err // after a failure nothing is compared
 			timer.Reset(p.every())
 		}
 	}

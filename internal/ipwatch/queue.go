@@ -70,13 +70,13 @@ func (q *hintQueue) feed(ctx context.Context, out chan<- Hint) {
 	}
 }
 
-// mergeHints makes one hint of two, the older first: what the more serious one says, at the later time.
+// mergeHints makes one hint of two, the older first: what the more serious one says, at the later time. A loss is
+// more serious than all that is none.
 func mergeHints(a, b Hint) Hint {
 	m := b
 	if gravity(a) > gravity(b) {
 		m = a
 	}
-	m.Lost = a.Lost || b.Lost
 	m.At = b.At
 	return m
 }

@@ -142,11 +142,7 @@ func socketAddr(b []byte) (netip.Addr, bool) {
 	case len(b) >= 8 && b[1] == rsInet:
 		return netip.AddrFrom4([4]byte(b[4:8])), true
 	case len(b) >= 24 && b[1] == rsInet6:
-		a := [16]byte(b[8:24])
-		if a[0] == 0xfe && a[1]&0xc0 == 0x80 {
-			a[2], a[3] = 0, 0 // the kernel keeps the interface there
-		}
-		return netip.AddrFrom16(a), true
+		return netip.AddrFrom16([16]byte(b[8:24])), true // a link-local one has its interface in bytes 2 and 3
 	}
 	return netip.Addr{}, false
 }

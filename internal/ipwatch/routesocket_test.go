@@ -120,6 +120,7 @@ func TestRouteSocketHints(t *testing.T) {
 		{"address", macAddr(12, "192.168.1.5"), []string{"address: en0 has the address 192.168.1.5"}},
 		{"address lost", macAddr(13, "192.168.1.5"), []string{"!address: en0 lost the address 192.168.1.5"}},
 		{"IPv6 address lost", macAddr(13, "2600::5"), []string{"!address: en0 lost the address 2600::5"}},
+		{"an empty mask", macMessage(13, 20, func(h []byte) { h[4], h[12] = 1<<2|1<<5, 2 }, macMask(), macSockaddr("192.168.1.5")), []string{"!address: en0 lost the address 192.168.1.5"}},
 		{"link-local address lost", macAddr(13, "169.254.3.3"), nil},
 		{"link-local address with its interface", macAddr(13, "fe80:4::5"), nil},
 

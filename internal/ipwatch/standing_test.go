@@ -71,6 +71,24 @@ func TestStanding(t *testing.T) {
 	}
 }
 
+// TestStandingWavering: others that say what AWS says now and then are no other way out, but a pool of two.
+func TestStandingWavering(t *testing.T) {
+	t.Parallel()
+	var history []ipwatch.Verdict
+	for i := range ipwatch.StandingAfter {
+		a, b := addrX, addrY
+		if i%2 == 1 {
+			a, b = b, a
+		}
+		as := []ipwatch.Answer{said("aws", addrX), said("cloudflare", a), said("ipify", b), said("mine", addrY)}
+		state, _, why := ipwatch.Decide(ipwatch.DefaultPolicy(), ipwatch.V4, as)
+		history = append(history, ipwatch.Verdict{Family: ipwatch.V4, State: state, Why: why, Answers: as})
+	}
+	if why, remedy := ipwatch.Standing(history); remedy != "" || !strings.Contains(why, "this cannot work here") {
+		t.Errorf("remedy %q: %s", remedy, why)
+	}
+}
+
 // TestStandingProperty: for any history there is a sentence, and a remedy names nothing but what AWS always said, or a
 // range of at most 16 addresses that has all that was said.
 func TestStandingProperty(t *testing.T) {

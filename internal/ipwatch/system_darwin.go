@@ -40,8 +40,7 @@ func openNetwork() (listening, error) {
 }
 
 func (r *routeSocket) listen(ctx context.Context, put func(Hint)) error {
-	defer r.file.Close()
-	defer context.AfterFunc(ctx, func() { r.file.Close() })() // ends the read
+	defer closeWith(ctx, r.file)() // ends the read
 	buf := make([]byte, routeSocketBuffer)
 	for {
 		n, err := r.file.Read(buf)

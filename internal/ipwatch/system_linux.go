@@ -38,8 +38,7 @@ func openNetwork() (listening, error) {
 }
 
 func (n *netlink) listen(ctx context.Context, put func(Hint)) error {
-	defer n.file.Close()
-	defer context.AfterFunc(ctx, func() { n.file.Close() })() // ends the read
+	defer closeWith(ctx, n.file)() // ends the read
 	raw, err := n.file.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("netlink: %w", err)
@@ -112,8 +111,7 @@ func armClockWatch(fd int) error {
 }
 
 func (c *clockWatch) listen(ctx context.Context, put func(Hint)) error {
-	defer c.file.Close()
-	defer context.AfterFunc(ctx, func() { c.file.Close() })()
+	defer closeWith(ctx, c.file)()
 	raw, err := c.file.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("timerfd: %w", err)

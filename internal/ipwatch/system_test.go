@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,12 +29,23 @@ func neverSays(ctx context.Context, _ func(ipwatch.Hint)) error {
 
 // pollWorld is a computer whose only interface has the address addr.
 type pollWorld struct {
-	addr string
-	err  error
+	mu    sync.Mutex
+	addr  string
+	err   error
+	takes int
+}
+
+// now changes the world.
+func (w *pollWorld) now(addr string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.addr, w.err = addr, err
 }
 
 func (w *pollWorld) take() (ipwatch.Snapshot, error) {
-	if w.err != nil {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.takes++; w.err != nil {
 		return ipwatch.Snapshot{}, w.err
 	}
 	return ipwatch.Snapshotter{
@@ -52,12 +65,12 @@ func TestSystemPassesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := 0
+		var ended atomic.Int32
 		say := func(h ipwatch.Hint) ipwatch.FakeListening {
 			return func(ctx context.Context, put func(ipwatch.Hint)) error {
 				put(h)
 				<-ctx.Done()
-				ended++
+				ended.Add(1)
 				return errors.New("closed")
 			}
 		}
@@ -85,8 +98,8 @@ func TestSystemPassesOn(t *testing.T) {
 		if h, open := <-hints; open {
 			t.Errorf("a hint after the end: %+v", h)
 		}
-		if n := s.Notes(); len(n) != 0 || ended != 2 { // an end that was asked for is no failure
-			t.Errorf("notes %q, %d ended", n, ended)
+		if n := s.Notes(); len(n) != 0 || ended.Load() != 2 { // an end that was asked for is no failure
+			t.Errorf("notes %q, %d ended", n, ended.Load())
 		}
 	})
 }
@@ -96,8 +109,9 @@ func TestSystemRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w, slept := &pollWorld{addr: "192.168.1.5"}, time.Duration(0)
-		wall := func() time.Time { return time.Now().Add(slept) }
+		w := &pollWorld{addr: "192.168.1.5"}
+		var slept atomic.Int64
+		wall := func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
 		s := ipwatch.NewFakeSystem(nil, nil, ipwatch.Poll{Take: w.take}, wall)
 		if n := s.Notes(); len(n) != 0 {
 			t.Errorf("notes %q before the beginning", n)
@@ -115,12 +129,12 @@ func TestSystemRefused(t *testing.T) {
 		}
 		begin := time.Now()
 		time.Sleep(time.Hour)
-		w.addr = "10.0.0.7"
+		w.now("10.0.0.7", nil)
 		h := <-hints
 		if h.Kind != ipwatch.HintAddress || !h.Lost || !strings.Contains(h.Reason, "wlan0 has 10.0.0.7 now, and lost 192.168.1.5") || time.Since(begin) > time.Hour+10*time.Second {
 			t.Errorf("%s after %s", tellHint(h), time.Since(begin))
 		}
-		slept = 8 * time.Hour
+		slept.Store(int64(8 * time.Hour))
 		if h := <-hints; h.Kind != ipwatch.HintWake || !h.Lost || time.Since(begin) > time.Hour+25*time.Second {
 			t.Errorf("%s after %s", tellHint(h), time.Since(begin))
 		}
@@ -158,7 +172,7 @@ func TestSystemBreaks(t *testing.T) {
 		if n := s.Notes(); len(n) != 1 || !strings.Contains(n[0], "bad file descriptor): addresses are compared every 1s") {
 			t.Errorf("notes %q", n)
 		}
-		w.addr = "192.168.1.6"
+		w.now("192.168.1.6", nil)
 		if h := <-hints; h.Kind != ipwatch.HintAddress {
 			t.Errorf("hint %s", tellHint(h))
 		}
@@ -203,6 +217,11 @@ func TestSlowReader(t *testing.T) {
 			t.Errorf("loss at %d: the last hint is from %v, want the time of the newest", at, last.At)
 		}
 	}
+	// A loss is more than the kind.
+	lost := ipwatch.Merged(append(make([]ipwatch.Hint, 64), ipwatch.Hint{Kind: ipwatch.HintRoute, Reason: "gone", Lost: true}, ipwatch.Hint{Kind: ipwatch.HintLink})...)[63]
+	if lost.Kind != ipwatch.HintRoute || lost.Reason != "gone" || !lost.Lost {
+		t.Errorf("%+v", lost)
+	}
 	// The most serious one is kept, and a loss with it.
 	full := make([]ipwatch.Hint, 64)
 	left := ipwatch.Merged(append(full, ipwatch.Hint{Kind: ipwatch.HintWake, Reason: "woke", Lost: true}, ipwatch.Hint{Kind: ipwatch.HintOverflow, Reason: "full", Lost: true}, ipwatch.Hint{Kind: ipwatch.HintLink})...)
@@ -222,8 +241,7 @@ func TestPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		w := &pollWorld{addr: "192.168.1.5"}
-		takes := 0
-		hints, err := ipwatch.Poll{Take: func() (ipwatch.Snapshot, error) { takes++; return w.take() }}.Events(ctx)
+		hints, err := ipwatch.Poll{Take: w.take}.Events(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,21 +263,21 @@ func TestPoll(t *testing.T) {
 		}
 		time.Sleep(time.Second) // off the tick
 		expect("")
-		w.err = errors.New("no \x07memory")
+		w.now("192.168.1.5", errors.New("no \x07memory"))
 		expect(`!overflow: the addresses cannot be compared: no \amemory`)
 		expect("")
-		w.err = nil
+		w.now("192.168.1.5", nil)
 		expect("!overflow: the addresses can be compared again")
 		expect("")
-		w.addr = "192.168.1.6"
+		w.now("192.168.1.6", nil)
 		expect("!address: wlan0 has 192.168.1.6 now, and lost 192.168.1.5; the way to the internet over IPv4 is from 192.168.1.6 now, and was from 192.168.1.5")
 		expect("")
-		if want := 1 + int(time.Since(begin)/(10*time.Second)); takes != want {
-			t.Errorf("%d snapshots in %s, want %d", takes, time.Since(begin), want)
-		}
 		cancel()
 		if _, open := <-hints; open {
 			t.Error("the channel is still open after the end")
+		}
+		if want := 1 + int(time.Since(begin)/(10*time.Second)); w.takes != want {
+			t.Errorf("%d snapshots in %s, want %d", w.takes, time.Since(begin), want)
 		}
 	})
 }

@@ -42,7 +42,7 @@ func (v *vigil) saw(o outcome, now time.Time) (hint string, again bool) {
 			return o.kicked + "; there is no earlier view from outside to compare with", false
 		}
 	case seen.addr != base.addr && !v.explains(seen.addr, base.at):
-		again = (suspect == nil || suspect.addr != seen.addr) && v.agains < maxAgain && !s.noisy()
+		again = (suspect == nil || suspect.addr != seen.addr) && v.inARow < maxAgain && !s.noisy()
 		if again {
 			v.suspect = &seen
 		}

@@ -24,7 +24,7 @@ type vigil struct {
 	slow    time.Time // the next look over HTTPS, while that is the method
 
 	newest    glimpse    // of any server
-	agains    int        // looks in a row that asked for another one soon
+	inARow    int        // looks in a row that asked for another one soon
 	suspect   *glimpse   // the last one that differed, until the look after it
 	confirmed netip.Addr // what was concluded last; the zero Addr is unknown
 	settled   netip.Addr // the last address that was confirmed
@@ -142,9 +142,9 @@ func (v *vigil) answered(o outcome, now time.Time, pace time.Duration) (hint str
 	v.outage, v.method, v.fault = false, o.rung.method, ""
 	v.ladder.answered(o.rung, o.asked)
 	hint, again := v.saw(o, now)
-	v.agains++
+	v.inARow++
 	if !again {
-		v.agains = 0
+		v.inARow = 0
 	}
 	if hint == "" && back {
 		hint = o.asked.by + " answers again"

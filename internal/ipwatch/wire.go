@@ -78,7 +78,7 @@ func (l *line) talk(ctx context.Context, w Wire, f Family, host, port string, qu
 		return netip.Addr{}, err
 	}
 	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	again := time.Now().Add(Retransmit)
 	if err := l.send(conn, f, question); err != nil {
 		return netip.Addr{}, err

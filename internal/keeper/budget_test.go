@@ -3,6 +3,7 @@ package keeper_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,7 +34,10 @@ func TestBudgetOfCalls(t *testing.T) {
 				}
 				var mu sync.Mutex
 				now, most := 0, 0
-				l.world.failWith(func(context.Context, string) error {
+				l.world.failWith(func(_ context.Context, call string) error {
+					if strings.HasPrefix(call, "open") {
+						return nil // others wait for it at a mutex, which stops the time of the bubble
+					}
 					mu.Lock()
 					now++
 					most = max(most, now)

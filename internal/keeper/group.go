@@ -136,7 +136,7 @@ func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgs
 	}
 	here := map[string]bool{}
 	for _, rule := range view.Rules {
-		if _, mine := rule.Tags[me.Key()]; mine {
+		if settled(rule, me, view.AWS) {
 			here[rule.ID] = true
 			r.st.placed(rule.ID, w.id, rule.CIDR)
 		}

@@ -24,8 +24,7 @@ func (r *round) cloned(raw sgsync.View, me sgsync.Me) bool {
 	defer r.mu.Unlock()
 	for _, rule := range raw.Rules {
 		mem, ok := r.st.Rules[rule.ID]
-		_, mine := rule.Tags[me.Key()]
-		if !ok || !mine || len(mem.CIDRs) == 0 || slices.Contains(mem.CIDRs, rule.CIDR) {
+		if !ok || !settled(rule, me, raw.AWS) || len(mem.CIDRs) == 0 || slices.Contains(mem.CIDRs, rule.CIDR) {
 			continue
 		}
 		r.warn("rule %s was moved to %s in the name of this installation, but not by it: was this disk copied to another computer? This installation takes a new id.", rule.ID, rule.CIDR)
@@ -37,6 +36,13 @@ func (r *round) cloned(raw sgsync.View, me sgsync.Me) bool {
 		return r.Store.Save(r.st) == nil
 	}
 	return false
+}
+
+// settled reports whether nobody but this installation may move a rule: its lease there is live and firm. What is
+// joined, or has ended, may be moved by another installation of the same user that does not know of the lease.
+func settled(rule sgsync.Rule, me sgsync.Me, now time.Time) bool {
+	l, ok := sgsync.ParseLease(me.Key(), rule.Tags[me.Key()])
+	return ok && l.Err == nil && l.Live(now) && !now.Before(l.FirmFrom)
 }
 
 // forget drops what was remembered of rules that are there no more.
@@ -112,7 +118,7 @@ func (r *round) unsureUntil(group string) (until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, j := range sgsync.Recent(r.st.Journal, r.wall()) {
-		hidden := j.Maybe && (j.Do == sgsync.Move || j.Do == sgsync.Remove || j.Do == sgsync.Leave)
+		hidden := j.Maybe && (j.Do == sgsync.Move || j.Do == sgsync.Remove || j.Do == sgsync.Leave || j.Do == sgsync.Join)
 		if end := j.At.Add(sgsync.Sigma); hidden && j.Group == group && end.After(until) {
 			until = end
 		}

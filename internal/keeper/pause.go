@@ -113,8 +113,8 @@ func (l *loop) unattended(req Request) Request {
 }
 
 // idle is the report of a round that a pause has kept from being made.
-func (st *State) idle() Report {
-	rep := st.Status.Report
+func (s *State) idle() Report {
+	rep := s.Status.Report
 	rep.Applied = false
 	return rep
 }

@@ -217,3 +217,30 @@ func TestCheckWithLateIPv6(t *testing.T) {
 		l.want("calls", l.took())
 	})
 }
+
+// A lease that had ended is joined anew, the answer is lost, and then the address is not known any more. A read that
+// still shows the ended lease is no reason to take the rule away: the new one may hold.
+func TestLostJoinThenUnknown(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		time.Sleep(30 * time.Hour)
+		l.world.lag = 3 * time.Second
+		l.world.lose = func(call string) error {
+			if strings.HasPrefix(call, "tag ") {
+				l.world.failWith(failing("tag", errBroken)) // and what is tried next does not arrive
+				return errLost
+			}
+			return nil
+		}
+		l.round(keeper.Request{})
+		l.world.failWith(nil)
+		l.world.lose = nil
+		l.v4(sight{state: ipwatch.Offline})
+		l.took()
+		l.round(keeper.Request{})
+		l.want("writes", writes(l.took()))
+		time.Sleep(sgsync.Sigma)
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+	})
+}

@@ -93,11 +93,7 @@ func (r *applyRun) one(ctx context.Context, c Change) Outcome {
 	if !c.Write() {
 		return out
 	}
-	if err := r.check(c); err != nil {
-		r.res.Replan = errors.Is(err, ErrStale)
-		if !r.res.Replan {
-			out.Err = err
-		}
+	if !r.checked(&out) {
 		return out
 	}
 	if r.Before != nil {
@@ -105,9 +101,23 @@ func (r *applyRun) one(ctx context.Context, c Change) Outcome {
 			out.Err = fmt.Errorf("could not record the change before making it: %w", err)
 			return out
 		}
+		if !r.checked(&out) { // a slow disk, or a laptop that slept over it
+			return out
+		}
 	}
 	r.write(ctx, &out)
 	return out
+}
+
+// checked reports whether a change may be made now, and notes why not.
+func (r *applyRun) checked(out *Outcome) bool {
+	err := r.check(out.Change)
+	if errors.Is(err, ErrStale) {
+		r.res.Replan = true
+	} else {
+		out.Err = err
+	}
+	return err == nil
 }
 
 // check guards every write: the read must be young, by the wall clock and in both directions (a clock

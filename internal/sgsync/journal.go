@@ -50,12 +50,13 @@ func Overlay(v View, journal []Write) View {
 		}
 		i := slices.IndexFunc(rules, func(r Rule) bool { return r.ID == w.ID })
 		switch {
-		case w.Maybe && i >= 0 && w.Key != "" && (w.Do == Move || w.Do == Remove || w.Do == Leave):
+		case w.Maybe && i >= 0 && w.Key != "" && (w.Do == Move || w.Do == Remove || w.Do == Leave || w.Do == Join && ended(w.Key, rules[i].Tags, v.AWS)):
 			// What the read shows of this rule may be from before our own write: do not rely on our lease
-			// there. Planning then joins it (and learns that it is gone), or leaves it to a later read.
+			// there, neither on its being there nor on its end. Planning then joins it (and learns that it is
+			// gone), or leaves it to a later read.
 			rules[i].Tags = maps.Clone(rules[i].Tags)
 			delete(rules[i].Tags, w.Key)
-		case w.Maybe: // adding, tagging: what is not seen is done again
+		case w.Maybe: // adding, renewing: what is not seen is done again
 		case w.Do == Remove && i >= 0:
 			rules = slices.Delete(rules, i, i+1)
 		case w.Do == Add && i < 0:
@@ -72,6 +73,13 @@ func Overlay(v View, journal []Write) View {
 	}
 	v.Rules = rules
 	return v
+}
+
+// ended reports whether a lease that was joined is read as one that has ended.
+func ended(key string, tags map[string]string, now time.Time) bool {
+	value, there := tags[key]
+	l, ok := ParseLease(key, value)
+	return there && ok && !l.Live(now)
 }
 
 func withTag(tags map[string]string, key, value string) map[string]string {
