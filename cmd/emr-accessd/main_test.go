@@ -78,6 +78,9 @@ func TestJSONFields(t *testing.T) {
 			"clusters.0.region clusters.0.account clusters.0.nodes clusters.0.reach clusters.0.primary clusters.0.groups.primary clusters.0.groups.core " +
 			"clusters.0.groups.additional_primary clusters.0.groups.additional_core clusters.0.key_name clusters.0.targets shared.0.group shared.0.clusters"},
 		{checkAnswer{Checks: []permission{{}}}, "checks.0.target checks.0.action checks.0.resource checks.0.result missing"},
+		{sshConfigAnswer{Hosts: []sshConfigHost{{}}}, "hosts.0.cluster hosts.0.host_key_alias hosts.0.known_hosts hosts.0.block file changed include included"},
+		{knownHostsAnswer{Keys: []pinnedKey{{}}}, "cluster instance file keys.0.type keys.0.fingerprint keys.0.origin keys.0.added"},
+		{trustAnswer{}, "cluster instance type fingerprint"},
 		{versionAnswer{}, "version go system"},
 	} {
 		text, err := json.Marshal(tt.value)

@@ -57,6 +57,9 @@ func (a *app) revoke(ctx context.Context, args []string, mine, dry bool) error {
 	if err != nil {
 		return err
 	}
+	if !dry {
+		forgetHandedOver(k, targets)
+	}
 	if err := a.print(rep, func(w io.Writer) { renderTidied(w, rep, "nothing to give back") }); err != nil {
 		return err
 	}

@@ -63,6 +63,7 @@ func TestScripts(t *testing.T) {
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(worldOf(ts).listing()), 0o600))
 			},
 			"sshd":      cmdSSHD,
+			"console":   cmdConsole,
 			"writes":    cmdWrites,
 			"until":     cmdUntil,
 			"line":      cmdLine,
@@ -133,10 +134,10 @@ func cmdRule(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// until CIDR [VAR]: as rule, but waits for it.
+// until CIDR [VAR]: as rule, but waits for it (or, negated, for its end).
 func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if strings.Contains(worldOf(ts).listing(), args[0]) {
+		if strings.Contains(worldOf(ts).listing(), args[0]) != neg {
 			break
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -29,8 +30,7 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 	if !temporary {
 		return closed, nil
 	}
-	sum := sha256.Sum256([]byte(t.Label + "|" + t.Profile + "|" + t.Region))
-	lock := flock.New(k.Store.Path("session-"+hex.EncodeToString(sum[:8])+".lock"), flock.SetPermissions(0o600))
+	lock := flock.New(sessionPath(k, t)+".lock", flock.SetPermissions(0o600))
 	// Before the first round: a session that ends gives the rule back only when no other has begun.
 	if _, err := lock.TryRLockContext(ctx, 50*time.Millisecond); err != nil {
 		closed()
@@ -64,10 +64,59 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 			return
 		}
 		defer func() { _ = lock.Unlock() }()
+		if until := handedOver(k, t); time.Now().Before(until) {
+			return // another program still uses it; the lease ends by itself
+		}
 		if st, _ := k.Store.Load(); slices.ContainsFunc(st.Temporary, func(o keeper.Target) bool { return o.Label == t.Label && !o.Until.After(t.Until) }) {
 			a.giveBack(k, t)
 		}
 	}, nil
+}
+
+// sessionPath is where the files about sessions to a temporary target begin.
+func sessionPath(k *keeper.Keeper, t keeper.Target) string {
+	sum := sha256.Sum256([]byte(t.Label + "|" + t.Profile + "|" + t.Region))
+	return k.Store.Path("session-" + hex.EncodeToString(sum[:8]))
+}
+
+// handOver notes that a session goes on in another program, which does not tell when it ends: until the temporary
+// target's end no other session gives the rule back. To be called while the own session is open.
+func handOver(k *keeper.Keeper, t keeper.Target) error {
+	if t.Until.IsZero() || t.Until.Before(handedOver(k, t)) {
+		return nil
+	}
+	if err := os.WriteFile(sessionPath(k, t)+".until", []byte(t.Until.UTC().Format(time.RFC3339Nano)), 0o600); err != nil {
+		return fmt.Errorf("note the session: %w", err)
+	}
+	return nil
+}
+
+// handedOver is when the last session that was handed over is taken to have ended; the zero time for none. A file
+// that cannot be read is none: the lease is an hour in any case.
+func handedOver(k *keeper.Keeper, t keeper.Target) time.Time {
+	text, err := os.ReadFile(sessionPath(k, t) + ".until")
+	if err != nil {
+		return time.Time{}
+	}
+	until, err := time.Parse(time.RFC3339Nano, string(text))
+	if err != nil {
+		return time.Time{}
+	}
+	return until
+}
+
+// forgetHandedOver takes back what handOver noted of these targets, or of all: the user has given up their rules.
+func forgetHandedOver(k *keeper.Keeper, targets []keeper.Target) {
+	files, _ := filepath.Glob(k.Store.Path("session-*.until"))
+	if targets != nil {
+		files = nil
+		for _, t := range targets {
+			files = append(files, sessionPath(k, t)+".until")
+		}
+	}
+	for _, f := range files {
+		_ = os.Remove(f) // one that stays keeps a rule for its last hour, no more
+	}
 }
 
 // giveBackTime bounds the end of a session: nobody waits long for a prompt that does not come back.

@@ -44,6 +44,16 @@ func cmdSSHD(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("LOGIN", s.login)
 }
 
+// console FILE: the node's console shows the public key in that file, which is made, and no other.
+func cmdConsole(ts *testscript.TestScript, _ bool, args []string) {
+	file := strings.TrimSuffix(ts.MkAbs(args[0]), ".pub")
+	if out, err := exec.Command("ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", file).CombinedOutput(); err != nil {
+		ts.Fatalf("ssh-keygen: %v %s", err, out)
+	}
+	text := "-----BEGIN SSH HOST KEY KEYS-----\r\n" + strings.TrimSpace(ts.ReadFile(args[0])) + "\r\n-----END SSH HOST KEY KEYS-----\r\n"
+	worldOf(ts).sim.SetNode(worldOf(ts).instance, func(n *awssim.NodeSpec) { n.Console = text })
+}
+
 // startSSHD is the same for tests in Go.
 func startSSHD(t *testing.T, w *simWorld, printed bool) *sshServer {
 	t.Helper()
@@ -85,7 +95,7 @@ func newSSHD(dir string, w *simWorld, printed bool) (*sshServer, error) {
 	}
 	s.port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	_ = l.Close()
-	config := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\nAuthorizedKeysFile %s.pub\n", s.port, s.key)
+	config := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\nAuthorizedKeysFile %s.pub\nSubsystem sftp internal-sftp\n", s.port, s.key)
 	console := "[   27.5] cloud-init[1727]: Cloud-init v. 22.2.2 finished\r\n-----BEGIN SSH HOST KEY KEYS-----\r\n"
 	for _, kind := range []string{"ecdsa", "ed25519", "user"} {
 		algorithm := kind

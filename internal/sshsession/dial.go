@@ -45,15 +45,7 @@ type Target struct {
 // The errors: *DialError (no TCP connection), *MismatchError and ErrUnverified (host key), ErrContradiction (console output), *AuthError
 // (login), ErrHandshake (the rest), ErrInterrupted (Ctrl-C at a prompt), and those of the context.
 func Dial(ctx context.Context, t Target) (*Client, error) {
-	if t.Dial == nil {
-		t.Dial = (&net.Dialer{}).DialContext
-	}
-	if t.Warn == nil {
-		t.Warn = func(error) {}
-	}
-	setDefault(&t.ConnectTimeout, DefaultConnectTimeout)
-	setDefault(&t.HandshakeTimeout, DefaultHandshakeTimeout)
-	setDefault(&t.KeepAlive, DefaultKeepAlive)
+	t.defaults()
 	limit := &stopwatch{}
 	keys, err := t.Login.keys(ctx, limit.pause)
 	if err != nil {
@@ -88,6 +80,18 @@ func Dial(ctx context.Context, t Target) (*Client, error) {
 			return nil, err
 		}
 	}
+}
+
+func (t *Target) defaults() {
+	if t.Dial == nil {
+		t.Dial = (&net.Dialer{}).DialContext
+	}
+	if t.Warn == nil {
+		t.Warn = func(error) {}
+	}
+	setDefault(&t.ConnectTimeout, DefaultConnectTimeout)
+	setDefault(&t.HandshakeTimeout, DefaultHandshakeTimeout)
+	setDefault(&t.KeepAlive, DefaultKeepAlive)
 }
 
 func setDefault(d *time.Duration, value time.Duration) {

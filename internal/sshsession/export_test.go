@@ -41,3 +41,6 @@ func ListAgent(conn io.ReadWriteCloser) error {
 	_, err := listInTime(conn, func() func() { return func() {} })
 	return err
 }
+
+// ExportedInstance reads the first line of an exported file.
+func ExportedInstance(text string) string { return exportedInstance(text) }

@@ -106,9 +106,11 @@ func parseStore(data string) []storeLine {
 	return lines
 }
 
-// write replaces the file at once, so that a reader and a crash see the old one or the new one.
-func (s *Store) write(data string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".*.tmp") // made with mode 0600
+func (s *Store) write(data string) error { return replaceFile(s.path, data) }
+
+// replaceFile replaces a file at once, so that a reader and a crash see the old one or the new one.
+func replaceFile(path, data string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // made with mode 0600
 	if err != nil {
 		return fmt.Errorf("write the host key file: %w", err)
 	}
@@ -124,7 +126,7 @@ func (s *Store) write(data string) (err error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), s.path)
+	return os.Rename(f.Name(), path)
 }
 
 // checkAccess refuses a file that others could have changed.

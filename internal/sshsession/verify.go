@@ -50,6 +50,8 @@ type MismatchError struct {
 	// Got is the key that came. It is empty where the server has no key of the expected types; Offered then names its algorithms.
 	Got     Fingerprint
 	Offered []string
+	// Given is the fingerprint that somebody named as the right one, in place of a key that came.
+	Given string
 	// File is the host key file that holds the expected keys, empty where they come from elsewhere.
 	File string
 }
@@ -63,12 +65,22 @@ func (e *MismatchError) Error() string {
 	if e.Got == (Fingerprint{}) {
 		got = "none of these types (it offers " + printable(strings.Join(e.Offered, ", ")) + ")"
 	}
+	if e.Given != "" {
+		return fmt.Sprintf("%s is not the fingerprint of a host key of %s: expected %s (%s)", e.Given, e.Instance, strings.Join(want, " or "), e.Origin.phrase())
+	}
 	return fmt.Sprintf("the host key of %s at %s is not the expected one: expected %s (%s), the server showed %s",
 		e.Instance, e.Addr, strings.Join(want, " or "), e.Origin.phrase(), got)
 }
 
 // Hint says what a person can do about it.
 func (e *MismatchError) Hint() string {
+	if e.Given != "" {
+		hint := "do not connect before it is known why the two differ"
+		if e.File != "" {
+			hint += "; if the instance's keys were really changed, delete the lines of " + e.Instance + " from " + shellQuote(e.File)
+		}
+		return hint
+	}
 	hint := "somebody may be intercepting the connection, so nothing was sent. Compare with the instance by another way " +
 		"(aws ec2 get-console-output --instance-id " + e.Instance + " --latest, or ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub in a Session Manager shell)"
 	if e.File != "" {
