@@ -99,14 +99,6 @@ func (l *Lab) Name(name string, addrs ...netip.Addr) error {
 	return nil
 }
 
-// Unname makes a name unknown again.
-func (l *Lab) Unname(name string) error {
-	l.mu.Lock()
-	l.names = slices.DeleteFunc(l.names, func(line string) bool { return strings.HasSuffix(line, " "+name) })
-	l.mu.Unlock()
-	return l.Name(name)
-}
-
 // Cable connects two hosts with a pair of virtual Ethernet interfaces, and sets them up.
 func (l *Lab) Cable(a *Host, nameA string, b *Host, nameB string) error {
 	if err := run("ip", "link", "add", nameA, "netns", a.ns, "type", "veth", "peer", "name", nameB, "netns", b.ns); err != nil {
