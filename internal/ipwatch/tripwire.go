@@ -37,7 +37,7 @@ const (
 	Every6 = 4
 
 	// pollEvery is how often the interval is asked for, so that a shorter one acts in time.
-	pollEvery = 10 * time.Second
+	pollEvery = 15 * time.Second
 	// resetEvery is the shortest time between two kicks that make the ladder begin anew: going all the way down it
 	// takes less.
 	resetEvery = time.Minute
