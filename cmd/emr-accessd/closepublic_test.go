@@ -131,7 +131,7 @@ func TestClosePublicAsks(t *testing.T) {
 			out.Write(buf[:n])
 			if now := strings.Count(out.String(), "[y/N]"); now > asked && len(answers) > 0 {
 				asked = now
-				_, _ = io.WriteString(f, answers[0]+"\n")
+				_, _ = io.WriteString(f, answers[0])
 				answers = answers[1:]
 			}
 			if err != nil {
@@ -141,10 +141,13 @@ func TestClosePublicAsks(t *testing.T) {
 		_ = cmd.Wait()
 		return out.String(), cmd.ProcessState.ExitCode()
 	}
-	if out, code := session("n"); code != exitDone || !strings.Contains(out, "nothing was changed") || w.listing() != before {
+	if out, code := session("n\n"); code != exitDone || !strings.Contains(out, "nothing was changed") || w.listing() != before {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
-	out, code := session("y", "yes")
+	if out, code := session("\x03"); code != exitFailed || !strings.Contains(out, "interrupted") || w.listing() != before { // Ctrl-C
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	out, code := session("y\n", "yes\n")
 	if code != exitFailed || !strings.Contains(out, "does not answer any more") || !strings.Contains(out, "authorize-security-group-ingress") {
 		t.Errorf("exit %d:\n%s", code, out)
 	}

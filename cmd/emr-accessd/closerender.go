@@ -83,6 +83,8 @@ func renderClose(w io.Writer, r closeAnswer) {
 			fmt.Fprintf(w, "gone already: %s\n", closeLine(c))
 		case "closed":
 			fmt.Fprintf(w, "closed %s\n  to put it back: %s\n", closeLine(c), c.Restore)
+		case "unknown":
+			fmt.Fprintf(w, "perhaps closed: %s\n  to put it back: %s\n", closeLine(c), c.Restore)
 		default:
 			fmt.Fprintf(w, "not closed: %s\n", closeLine(c))
 		}
