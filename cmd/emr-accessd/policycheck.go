@@ -81,7 +81,8 @@ func (a *app) permissions(ctx context.Context, t keeper.Target, features []iampo
 		return nil, &keeper.AccountError{Want: t.Account, Have: id.Account}
 	}
 	c := checker{client: a.client(t), target: t, user: id.UserID, features: features}
-	return c.list, c.run(ctx)
+	err = c.run(ctx) // before the list is read: Go does not say which of two operands comes first
+	return c.list, err
 }
 
 // checker asks for the permissions of one target.
