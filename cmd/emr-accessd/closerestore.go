@@ -69,7 +69,16 @@ func (a *app) restore(ctx context.Context, f closeFlags) error {
 		return err
 	}
 	defer unlock()
-	made, err := cl.Authorize(ctx, rec.Group, rec.NewRule())
+	again := rec.NewRule()
+	made, err := cl.Authorize(ctx, rec.Group, again)
+	if errors.Is(err, sgsync.ErrDenied) && len(again.Tags) > 0 {
+		// The least policy lets nobody set tags but ours. Whoever asks for the way back may be shut out, and tags admit nobody.
+		denied := err
+		again.Tags = nil
+		if made, err = cl.Authorize(ctx, rec.Group, again); err == nil {
+			fmt.Fprintf(a.Err, "emr-accessd: warning: the rule's tags %q were not put back: %s\n", slices.Sorted(maps.Keys(rec.Tags)), printable(denied.Error()))
+		}
+	}
 	switch {
 	case errors.Is(err, sgsync.ErrDuplicate):
 		answer.Existed = true
