@@ -182,9 +182,9 @@ func (a *app) firstConfig(r clusterRow, profile string, byName bool) (string, er
 	case group == config.GroupAdditional && len(r.Groups.AdditionalPrimary) == 0:
 		return "", fmt.Errorf("%s: %w", r.ID, errNoAdditional)
 	case group == config.GroupAdditional:
-		fmt.Fprintf(&b, "group = %q # %s: EMR never changes it\n", group, r.Groups.AdditionalPrimary[0])
+		fmt.Fprintf(&b, "group = %q # %s: EMR never changes it\n", group, printable(r.Groups.AdditionalPrimary[0]))
 	default:
-		fmt.Fprintf(&b, "group = %q # %s: EMR's default groups serve every cluster of the VPC, and so does a rule in them\n", group, r.Groups.Primary)
+		fmt.Fprintf(&b, "group = %q # %s: EMR's default groups serve every cluster of the VPC, and so does a rule in them\n", group, printable(r.Groups.Primary))
 	}
 	if a.flags.changed("port") {
 		fmt.Fprintf(&b, "port = %d\n", a.flags.port)
