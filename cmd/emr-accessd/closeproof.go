@@ -145,12 +145,15 @@ func (c *closing) verdict(ctx context.Context) error {
 			}
 		}
 		if !c.flags.yes && c.app.terminal() {
-			if ok, err := c.app.confirm("The port is lost. Put the rules back, open to everybody?", false); err == nil && ok {
+			if ok, err := c.app.confirm(ctx, "The port is lost. Put the rules back, open to everybody?", false); err == nil && ok {
 				return c.putBack(ctx)
 			}
 		}
 		return hinted{errors.New(strings.TrimSuffix(p.Because, ".") + "; the rules were closed and stay closed"), exitFailed,
 			"your own rule may take some seconds more to act; `emr-accessd connect` tells more. The commands above put the rules back"}
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("the rules were closed, but the port was not tried: %w", err)
 	}
 	if len(c.answer.Left) > 0 {
 		return exitStatus(exitFindings)

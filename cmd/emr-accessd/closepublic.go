@@ -92,7 +92,7 @@ func (a *app) closePublic(ctx context.Context, arg string, f closeFlags) error {
 	if !a.flags.json || !f.yes {
 		renderClosePlan(a.Err, c.answer)
 	}
-	if ok, err := a.confirm("Close?", f.yes); err != nil || !ok {
+	if ok, err := a.confirm(ctx, "Close?", f.yes); err != nil || !ok {
 		return err
 	}
 	if err := c.standFirst(ctx); err != nil {
@@ -147,7 +147,7 @@ func (c *closing) standFirst(ctx context.Context) error {
 		return err
 	}
 	c.report = rep
-	c.footings = footings(rep)
+	c.footings = footings(rep, c.keeper.Store.Installation())
 	for _, r := range c.rules {
 		if _, ok := c.footing(r); !ok {
 			return hinted{fmt.Errorf("%w in the groups of the nodes that %s opens, so nothing was closed", sgsync.ErrNoFooting, r.ID), exitFindings,
@@ -158,7 +158,7 @@ func (c *closing) standFirst(ctx context.Context) error {
 }
 
 // footings are the own rules that are certain to hold, by group.
-func footings(rep keeper.Report) map[string][]sgsync.Footing {
+func footings(rep keeper.Report, installation string) map[string][]sgsync.Footing {
 	out := map[string][]sgsync.Footing{}
 	for _, t := range rep.Targets {
 		if t.Identity == nil {
@@ -173,7 +173,7 @@ func footings(rep keeper.Report) map[string][]sgsync.Footing {
 					ours = false
 				}
 				if ours && g.Err == nil && confirmedIn(t, ch.CIDR) {
-					out[g.ID] = append(out[g.ID], sgsync.Footing{Group: g.ID, Rule: ch.Rule, UserID: t.Identity.UserID})
+					out[g.ID] = append(out[g.ID], sgsync.Footing{Group: g.ID, Rule: ch.Rule, Holder: sgsync.Holder{UserID: t.Identity.UserID, Installation: installation}})
 				}
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,10 +36,17 @@ func cmdPublic(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// closedid VAR: the id of the one rule that has a record on disk, which nobody else may read.
+// closedid VAR [CIDR]: the id of the one rule, or the one with this source, that has a record on disk, which nobody else may read.
 func cmdClosedID(ts *testscript.TestScript, _ bool, args []string) {
 	files, err := filepath.Glob(filepath.Join(ts.Getenv("EMR_ACCESSD_STATE"), "closed-*.json"))
 	ts.Check(err)
+	if len(args) > 1 {
+		files = slices.DeleteFunc(files, func(name string) bool {
+			data, err := os.ReadFile(name)
+			ts.Check(err)
+			return !strings.Contains(string(data), strconv.Quote(args[1]))
+		})
+	}
 	if len(files) != 1 {
 		ts.Fatalf("records: %v", files)
 	}
@@ -61,6 +69,8 @@ func cmdAddRule(ts *testscript.TestScript, _ bool, args []string) {
 		r.Tags = map[string]string{sgsync.OwnerTag: "AIDABOB000000001", sgsync.LeasePrefix + "AIDABOB000000001-b1": sgsync.FormatLease(time.Now().Add(time.Hour), time.Now(), "bob@laptop")}
 	case "all":
 		r = awssim.RuleSpec{Protocol: "-1", CIDR: "0.0.0.0/0"}
+	case "tagged": // public, and somebody has put tags on it
+		r.CIDR, r.Tags = "0.0.0.0/1", map[string]string{"team": "data"}
 	case "range":
 		r = awssim.RuleSpec{FromPort: 0, ToPort: 65535, CIDR: "0.0.0.0/0"}
 	default:
@@ -131,7 +141,7 @@ func TestClosePublicAsks(t *testing.T) {
 			out.Write(buf[:n])
 			if now := strings.Count(out.String(), "[y/N]"); now > asked && len(answers) > 0 {
 				asked = now
-				_, _ = io.WriteString(f, answers[0]+"\n")
+				_, _ = io.WriteString(f, answers[0])
 				answers = answers[1:]
 			}
 			if err != nil {
@@ -141,10 +151,13 @@ func TestClosePublicAsks(t *testing.T) {
 		_ = cmd.Wait()
 		return out.String(), cmd.ProcessState.ExitCode()
 	}
-	if out, code := session("n"); code != exitDone || !strings.Contains(out, "nothing was changed") || w.listing() != before {
+	if out, code := session("n\n"); code != exitDone || !strings.Contains(out, "nothing was changed") || w.listing() != before {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
-	out, code := session("y", "yes")
+	if out, code := session("\x03"); code != exitFailed || !strings.Contains(out, "interrupted") || w.listing() != before { // Ctrl-C
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	out, code := session("y\n", "yes\n")
 	if code != exitFailed || !strings.Contains(out, "does not answer any more") || !strings.Contains(out, "authorize-security-group-ingress") {
 		t.Errorf("exit %d:\n%s", code, out)
 	}

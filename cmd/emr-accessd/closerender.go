@@ -21,9 +21,9 @@ func renderClosePlan(w io.Writer, r closeAnswer) {
 		case o.Do == "borrow":
 			fmt.Fprintf(w, "  first  your own address %s: a rule that is not yours admits it, and may go without notice; that is not enough\n", o.CIDR)
 		case o.Do == "keep" && o.Firm:
-			fmt.Fprintf(w, "  first  your own rule stands: %s %s in %s\n", o.CIDR, o.Rule, o.Group)
+			fmt.Fprintf(w, "  first  your own rule stands: %s %s in %s\n", o.CIDR, printable(o.Rule), printable(o.Group))
 		default:
-			fmt.Fprintf(w, "  first  your own rule: %s %s in %s, and certain before anything is closed\n", o.Do, o.CIDR, o.Group)
+			fmt.Fprintf(w, "  first  your own rule: %s %s in %s, and certain before anything is closed\n", o.Do, o.CIDR, printable(o.Group))
 		}
 	}
 	if len(r.Own) == 0 {
@@ -64,7 +64,7 @@ func closeLine(c closeRule) string {
 
 func renderLeft(w io.Writer, r closeAnswer) {
 	for _, l := range r.Left {
-		fmt.Fprintf(w, "  left   %s  %s  %s in %s: %s\n", l.Rule, l.Source, l.Opens, l.Group, printable(l.Why))
+		fmt.Fprintf(w, "  left   %s\n", printable(fmt.Sprintf("%s  %s  %s in %s: %s", l.Rule, l.Source, l.Opens, l.Group, l.Why)))
 	}
 }
 
@@ -73,7 +73,7 @@ func renderClose(w io.Writer, r closeAnswer) {
 	if !r.Applied {
 		renderClosePlan(w, r)
 		for _, c := range r.Close {
-			fmt.Fprintf(w, "  call: %s\n", c.Call)
+			fmt.Fprintf(w, "  call: %s\n", printable(c.Call))
 		}
 		return
 	}
@@ -82,7 +82,9 @@ func renderClose(w io.Writer, r closeAnswer) {
 		case "gone":
 			fmt.Fprintf(w, "gone already: %s\n", closeLine(c))
 		case "closed":
-			fmt.Fprintf(w, "closed %s\n  to put it back: %s\n", closeLine(c), c.Restore)
+			fmt.Fprintf(w, "closed %s\n  to put it back: %s\n", closeLine(c), printable(c.Restore))
+		case "unknown":
+			fmt.Fprintf(w, "perhaps closed: %s\n  to put it back: %s\n", closeLine(c), printable(c.Restore))
 		default:
 			fmt.Fprintf(w, "not closed: %s\n", closeLine(c))
 		}

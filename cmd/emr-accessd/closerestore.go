@@ -34,11 +34,6 @@ func (a *app) restore(ctx context.Context, f closeFlags) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := st.Lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	rec, err := st.Closed(f.restore)
 	if errors.Is(err, keeper.ErrNoRecord) {
 		hint := "no rule was closed from here"
@@ -66,10 +61,24 @@ func (a *app) restore(ctx context.Context, f closeFlags) error {
 		}
 		return exitStatus(exitFindings)
 	}
-	if ok, err := a.confirm("Open it again?", f.yes); err != nil || !ok {
+	if ok, err := a.confirm(ctx, "Open it again?", f.yes); err != nil || !ok {
 		return err
 	}
-	made, err := cl.Authorize(ctx, rec.Group, rec.NewRule())
+	unlock, err := st.Lock(ctx) // not before: the daemon does not wait for somebody's answer
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	again := rec.NewRule()
+	made, err := cl.Authorize(ctx, rec.Group, again)
+	if errors.Is(err, sgsync.ErrDenied) && len(again.Tags) > 0 {
+		// The least policy lets nobody set tags but ours. Whoever asks for the way back may be shut out, and tags admit nobody.
+		denied := err
+		again.Tags = nil
+		if made, err = cl.Authorize(ctx, rec.Group, again); err == nil {
+			fmt.Fprintf(a.Err, "emr-accessd: warning: the rule's tags %q were not put back: %s\n", slices.Sorted(maps.Keys(rec.Tags)), printable(denied.Error()))
+		}
+	}
 	switch {
 	case errors.Is(err, sgsync.ErrDuplicate):
 		answer.Existed = true
@@ -98,7 +107,7 @@ var errNoTerminal = errors.New("there is no terminal to ask on, so nothing was c
 func (a *app) terminal() bool { return a.In != nil && term.IsTerminal(int(a.In.Fd())) }
 
 // confirm asks; anything but yes is no.
-func (a *app) confirm(question string, yes bool) (bool, error) {
+func (a *app) confirm(ctx context.Context, question string, yes bool) (bool, error) {
 	if yes {
 		return true, nil
 	}
@@ -106,7 +115,11 @@ func (a *app) confirm(question string, yes bool) (bool, error) {
 		return false, hinted{errNoTerminal, exitUsage, "--yes answers the question"}
 	}
 	fmt.Fprintf(a.Err, "%s [y/N] ", question)
-	line, err := bufio.NewReader(io.LimitReader(a.In, 256)).ReadString('\n')
+	line, err := readLine(ctx, bufio.NewReader(io.LimitReader(a.In, 256)))
+	if ctx.Err() != nil {
+		fmt.Fprintln(a.Err)
+		return false, ctx.Err()
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, err
 	}
@@ -116,6 +129,26 @@ func (a *app) confirm(question string, yes bool) (bool, error) {
 	}
 	fmt.Fprintln(a.Err, "nothing was changed")
 	return false, nil
+}
+
+// readLine reads an answer, and ends with the context: reading from a terminal does not end with an interrupt. The
+// reader is not to be used after that.
+func readLine(ctx context.Context, in *bufio.Reader) (string, error) {
+	type answer struct {
+		line string
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() { // it ends with the process at the latest
+		line, err := in.ReadString('\n')
+		answered <- answer{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case got := <-answered:
+		return got.line, got.err
+	}
 }
 
 // awsRestore is the AWS CLI's command that puts a rule back, for a POSIX shell.

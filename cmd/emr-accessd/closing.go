@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -31,7 +32,8 @@ type closeAnswer struct {
 	Proof      *closedProof `json:"proof"`
 }
 
-// closeRule is a rule that is removed. State is planned, closed, gone (somebody else was first) or failed.
+// closeRule is a rule that is removed. State is planned, closed, gone (somebody else was first), failed, or
+// unknown (the answer was lost, and the rule may go yet).
 type closeRule struct {
 	Rule        string  `json:"rule"`
 	Group       string  `json:"group"`
@@ -243,6 +245,9 @@ func (c *closing) close(ctx context.Context) error {
 		default:
 			text := err.Error()
 			state.State, state.Error = "failed", &text
+			if errors.Is(err, sgsync.ErrUnsure) {
+				state.State = "unknown"
+			}
 			return fmt.Errorf("%s: %w", r.ID, err)
 		}
 	}

@@ -165,20 +165,20 @@ func renderClusters(w io.Writer, ans clustersAnswer, all bool) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "CLUSTER\tNAME\tSTATE\tRELEASE\tNODES\tREACHED\tGROUP\tTARGET")
 	for _, r := range ans.Clusters {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, cut(printable(cmp.Or(r.Name, "-")), 40), strings.ToLower(r.State), cmp.Or(printable(r.Release), "-"),
-			nodeCounts(r.Nodes), r.reached(), cmp.Or(r.Groups.Primary, "-"), cut(printable(cmp.Or(strings.Join(r.Targets, ", "), "-")), 40))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(r.ID), cut(printable(cmp.Or(r.Name, "-")), 40), printable(strings.ToLower(r.State)), cmp.Or(printable(r.Release), "-"),
+			nodeCounts(r.Nodes), r.reached(), printable(cmp.Or(r.Groups.Primary, "-")), cut(printable(cmp.Or(strings.Join(r.Targets, ", "), "-")), 40))
 	}
 	_ = tw.Flush()
 	for _, r := range ans.Clusters {
 		if r.Problem != "" {
-			fmt.Fprintf(w, "note: %s: %s\n", r.ID, printable(r.Problem))
+			fmt.Fprintf(w, "note: %s: %s\n", printable(r.ID), printable(r.Problem))
 		}
 		if extra := r.Groups.AdditionalPrimary; len(extra) > 0 {
-			fmt.Fprintf(w, "note: %s has the additional group %s, which EMR never changes (group = \"additional\")\n", r.ID, strings.Join(extra, ", "))
+			fmt.Fprintf(w, "note: %s has the additional group %s, which EMR never changes (group = \"additional\")\n", printable(r.ID), printable(strings.Join(extra, ", ")))
 		}
 	}
 	for _, s := range ans.Shared {
-		fmt.Fprintf(w, "note: %s is the group of %d clusters: a rule in it opens them all\n", s.Group, len(s.Clusters))
+		fmt.Fprintf(w, "note: %s is the group of %d clusters: a rule in it opens them all\n", printable(s.Group), len(s.Clusters))
 	}
 }
 

@@ -124,12 +124,12 @@ func (a *app) pick(ctx context.Context, args []string) (row clusterRow, profile 
 	if len(rows) == 0 {
 		return row, "", hinted{fmt.Errorf("there is no active cluster in %s", region), exitFailed, "look elsewhere with --region and --profile"}
 	}
-	row, err = a.choice(rows)
+	row, err = a.choice(ctx, rows)
 	return row, profile, err
 }
 
 // choice asks which cluster it is to be. Nothing is picked for somebody who cannot be asked.
-func (a *app) choice(rows []clusterRow) (clusterRow, error) {
+func (a *app) choice(ctx context.Context, rows []clusterRow) (clusterRow, error) {
 	slices.SortStableFunc(rows, func(x, y clusterRow) int { return cmp.Compare(x.Name, y.Name) })
 	if a.In == nil || !term.IsTerminal(int(a.In.Fd())) {
 		renderClusters(a.Err, clustersAnswer{Clusters: rows}, false)
@@ -141,7 +141,11 @@ func (a *app) choice(rows []clusterRow) (clusterRow, error) {
 	in := bufio.NewReader(io.LimitReader(a.In, maxTyped))
 	for range 3 {
 		fmt.Fprintf(a.Err, "Which one? [1-%d] ", len(rows))
-		line, err := in.ReadString('\n')
+		line, err := readLine(ctx, in)
+		if ctx.Err() != nil {
+			fmt.Fprintln(a.Err)
+			return clusterRow{}, ctx.Err()
+		}
 		if n, numErr := strconv.Atoi(strings.TrimSpace(line)); numErr == nil && n >= 1 && n <= len(rows) {
 			return rows[n-1], nil
 		}
@@ -178,9 +182,9 @@ func (a *app) firstConfig(r clusterRow, profile string, byName bool) (string, er
 	case group == config.GroupAdditional && len(r.Groups.AdditionalPrimary) == 0:
 		return "", fmt.Errorf("%s: %w", r.ID, errNoAdditional)
 	case group == config.GroupAdditional:
-		fmt.Fprintf(&b, "group = %q # %s: EMR never changes it\n", group, r.Groups.AdditionalPrimary[0])
+		fmt.Fprintf(&b, "group = %q # %s: EMR never changes it\n", group, printable(r.Groups.AdditionalPrimary[0]))
 	default:
-		fmt.Fprintf(&b, "group = %q # %s: EMR's default groups serve every cluster of the VPC, and so does a rule in them\n", group, r.Groups.Primary)
+		fmt.Fprintf(&b, "group = %q # %s: EMR's default groups serve every cluster of the VPC, and so does a rule in them\n", group, printable(r.Groups.Primary))
 	}
 	if a.flags.changed("port") {
 		fmt.Fprintf(&b, "port = %d\n", a.flags.port)

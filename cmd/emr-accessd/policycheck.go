@@ -81,7 +81,8 @@ func (a *app) permissions(ctx context.Context, t keeper.Target, features []iampo
 		return nil, &keeper.AccountError{Want: t.Account, Have: id.Account}
 	}
 	c := checker{client: a.client(t), target: t, user: id.UserID, features: features}
-	return c.list, c.run(ctx)
+	err = c.run(ctx) // before the list is read: Go does not say which of two operands comes first
+	return c.list, err
 }
 
 // checker asks for the permissions of one target.
@@ -183,7 +184,11 @@ func (c *checker) group(ctx context.Context, id string) error {
 		return err
 	}
 	own, key, others := c.sample(view)
-	steps := []func() error{func() error { return c.revoke(ctx, id, own.ID) }}
+	alone := ""
+	if c.alone(own) {
+		alone = own.ID
+	}
+	steps := []func() error{func() error { return c.revoke(ctx, id, alone) }}
 	if c.has(iampolicy.Rules) {
 		steps = append([]func() error{func() error { return c.authorize(ctx, id) }}, steps...)
 		steps = append(steps, func() error { return c.own(ctx, id, own, key) })
@@ -210,13 +215,20 @@ func (c *checker) sample(v sgsync.View) (own sgsync.Rule, key string, others sgs
 			switch {
 			case !r.Managed():
 			case l.UserID == c.user && r.Tags[sgsync.OwnerTag] == c.user:
-				own, key = r, l.Key
+				if own.ID == "" || c.alone(r) {
+					own, key = r, l.Key
+				}
 			case l.UserID != c.user && len(r.Leases()) == 1:
 				others = r
 			}
 		}
 	}
 	return own, key, others
+}
+
+// alone reports whether nobody else holds the rule: only then is no harm done to anybody by a dry run that was none.
+func (c *checker) alone(r sgsync.Rule) bool {
+	return !slices.ContainsFunc(r.Leases(), func(l sgsync.Lease) bool { return l.UserID != c.user })
 }
 
 // testNet is an address that nobody has (RFC 5737, TEST-NET-1).

@@ -33,7 +33,7 @@ func (k *Keeper) ReleaseMine(ctx context.Context, targets []Target, dry bool) (R
 			continue
 		}
 		keys = append(keys, key)
-		groups, cloud, err := j.groupsIn(ctx, t)
+		groups, cloud, err := j.groupsIn(ctx, key, targets)
 		if err == nil && cloud.Identity().Unstable {
 			err = ErrUnstable // it has a new userid each time, and finds nothing
 		}

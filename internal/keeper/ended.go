@@ -92,7 +92,7 @@ func (j *janitor) everywhere(ctx context.Context, targets []Target) (reports []T
 			continue
 		}
 		keys = append(keys, key)
-		groups, cloud, err := j.groupsIn(ctx, t)
+		groups, cloud, err := j.groupsIn(ctx, key, targets)
 		if err != nil {
 			reports = append(reports, failedRegion(key, err))
 			continue
@@ -112,10 +112,18 @@ func (j *janitor) everywhere(ctx context.Context, targets []Target) (reports []T
 	return reports
 }
 
-func (j *janitor) groupsIn(ctx context.Context, t Target) (map[string][]sgsync.Rule, Cloud, error) {
-	cloud, err := j.accountOf(ctx, t)
-	if err != nil {
-		return nil, nil, err
+// groupsIn lists the groups of a place, if all targets there allow for the account: a whole region is looked at, so
+// one that is pinned counts for those that are not.
+func (j *janitor) groupsIn(ctx context.Context, key cloudKey, targets []Target) (map[string][]sgsync.Rule, Cloud, error) {
+	var cloud Cloud
+	for _, t := range targets {
+		if (cloudKey{t.Profile, t.Region}) != key {
+			continue
+		}
+		var err error
+		if cloud, err = j.accountOf(ctx, t); err != nil {
+			return nil, nil, err
+		}
 	}
 	groups, err := j.tagged(ctx, cloud)
 	return groups, cloud, err

@@ -109,11 +109,17 @@ func TestSweepAll(t *testing.T) {
 		l.world.put("sg-1", "192.0.2.42/32", leaseOf("AIDABOB", "gone", -time.Hour)...)
 		pinned := as(all, func(t *keeper.Target) { t.Account = "999999999999" })
 		l.took()
-		rep = l.sweepEnded(keeper.SweepRequest{All: true, Targets: []keeper.Target{pinned}})
-		if _, ok := errors.AsType[*keeper.AccountError](rep.Failed()); !ok {
-			t.Errorf("another account: %v", rep.Failed())
+		for _, targets := range [][]keeper.Target{{pinned}, {all, pinned}} { // the pin of one holds for the region
+			rep = l.sweepEnded(keeper.SweepRequest{All: true, Targets: targets})
+			if _, ok := errors.AsType[*keeper.AccountError](rep.Failed()); !ok {
+				t.Errorf("another account: %v", rep.Failed())
+			}
+			rep, err := l.ReleaseMine(context.Background(), targets, false)
+			if _, ok := errors.AsType[*keeper.AccountError](rep.Failed()); !ok || err != nil {
+				t.Errorf("another account: %v, %v", rep.Failed(), err)
+			}
+			l.want("calls", slices.DeleteFunc(l.took(), func(c string) bool { return strings.HasPrefix(c, "open") }))
 		}
-		l.want("calls", slices.DeleteFunc(l.took(), func(c string) bool { return strings.HasPrefix(c, "open") }))
 	})
 }
 

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,6 +50,13 @@ func OpenStore(dir, usual string) (*Store, error) {
 
 // Dir is the folder's path.
 func (s *Store) Dir() string { return s.dir }
+
+// Installation is the id on whose behalf this folder's leases are held; "" before the first round of a machine that
+// has no id.
+func (s *Store) Installation() string {
+	st, _ := s.Load()
+	return cmp.Or(st.Installation, s.derived)
+}
 
 // Path is the path of a file in the folder.
 func (s *Store) Path(name string) string { return filepath.Join(s.dir, name) }

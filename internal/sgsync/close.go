@@ -24,10 +24,12 @@ func Closable(r Rule, port int) (closable bool, leave string) {
 	return true, ""
 }
 
-// Errors of [Closer.Close]; nothing was removed.
+// Errors of [Closer.Close]. Nothing was removed, but for ErrUnsure.
 var (
 	// ErrNotPublic: what was planned is not what is there any more.
 	ErrNotPublic = errors.New("the rule has changed since it was looked at")
+	// ErrUnsure: the answer was lost and the rule is seen still. It may go yet, so the way back must be at hand.
+	ErrUnsure = errors.New("it is not known whether the rule was removed")
 	// ErrNoFooting: the own rule that must stand first does not.
 	ErrNoFooting = errors.New("your own rule does not stand for certain")
 )
@@ -35,10 +37,10 @@ var (
 // Footing is the own rule that must stand, firm, when the public one goes.
 type Footing struct {
 	Group, Rule string
-	UserID      string // the lease on it is of this user
+	Holder      Holder // the lease on it is of this installation: what another computer of the user holds follows that one's address
 }
 
-// stands reports whether the view holds the rule with a firm lease of the user that lives for D more. A public
+// stands reports whether the view holds the rule with a firm lease of the installation that lives for D more. A public
 // rule is no footing.
 func (f Footing) stands(v View) bool {
 	for _, r := range v.Rules {
@@ -46,7 +48,7 @@ func (f Footing) stands(v View) bool {
 			continue
 		}
 		for _, l := range r.Leases() {
-			if l.UserID == f.UserID && l.Strange(v.AWS) == "" && l.Live(v.AWS.Add(D)) && !v.AWS.Before(l.FirmFrom) {
+			if l.Holder == f.Holder && l.Strange(v.AWS) == "" && l.Live(v.AWS.Add(D)) && !v.AWS.Before(l.FirmFrom) {
 				return true
 			}
 		}
@@ -106,12 +108,15 @@ func (c Closer) Close(ctx context.Context, shown Rule, port int, own Footing) (g
 		return false, nil
 	}
 	if unsure(err) { // the answer was lost: only another look tells whether it acted
-		if v, lookErr := c.Rules(ctx, shown.Group); lookErr == nil {
+		// Interrupted or not: the user must know.
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), AttemptTimeout)
+		defer cancel()
+		if v, lookErr := c.Rules(late, shown.Group); lookErr == nil {
 			if left, guardErr := guard(v, shown, port); left == nil && guardErr == nil {
 				return false, nil
 			}
 		}
-		return false, fmt.Errorf("it is not known whether the rule was removed: %w", err)
+		return false, fmt.Errorf("%w: %w", ErrUnsure, err)
 	}
 	return false, err
 }

@@ -38,7 +38,7 @@ func (w *closeWorld) edit(id string, change func(*Rule)) {
 }
 
 func (w *closeWorld) footing() Footing {
-	return Footing{Group: group, Rule: w.own, UserID: alice.UserID}
+	return Footing{Group: group, Rule: w.own, Holder: alice.Holder}
 }
 
 func (w *closeWorld) close(shown Rule) (bool, error) {
@@ -98,6 +98,10 @@ func TestCloseGuard(t *testing.T) {
 		{name: "somebody else's lease", do: func(w *closeWorld) {
 			w.edit(w.own, func(r *Rule) { delete(r.Tags, alice.Key()); r.Tags[bob.Key()] = lease(time.Hour, 0) })
 		}, want: ErrNoFooting},
+		{name: "the lease of another computer of mine", do: func(w *closeWorld) {
+			other := Holder{UserID: alice.UserID, Installation: "a2"}
+			w.edit(w.own, func(r *Rule) { delete(r.Tags, alice.Key()); r.Tags[other.Key()] = lease(time.Hour, 0) })
+		}, want: ErrNoFooting},
 		{name: "own rule without owner", do: func(w *closeWorld) { w.edit(w.own, func(r *Rule) { delete(r.Tags, OwnerTag) }) }, want: ErrNoFooting},
 		{name: "the laptop slept", do: func(w *closeWorld) { w.wall = t0.Add(WriteWindow + 1) }, want: ErrStale},
 		{name: "the clock went back", do: func(w *closeWorld) { w.wall = t0.Add(-1) }, want: ErrStale},
@@ -120,6 +124,25 @@ func TestCloseGuard(t *testing.T) {
 				t.Errorf("recorded %+v", w.recorded)
 			}
 		})
+	}
+}
+
+// An interrupt while the answer is on its way does not keep the user from knowing what became of the rule.
+func TestCloseInterrupted(t *testing.T) {
+	for _, acts := range []bool{true, false} {
+		w := newCloseWorld()
+		ctx, interrupt := context.WithCancel(context.Background())
+		c := Closer{Wall: func() time.Time { return t0 }, Rules: func(ctx context.Context, _ string) (View, error) { return w.view(), ctx.Err() },
+			Revoke: func(ctx context.Context, _, id string) error {
+				if acts {
+					delete(w.rules, id)
+				}
+				interrupt()
+				return ctx.Err()
+			}}
+		if _, err := c.Close(ctx, w.rules[w.public], 22, w.footing()); acts != (err == nil) || !acts && (!errors.Is(err, ErrUnsure) || !errors.Is(err, context.Canceled)) {
+			t.Errorf("acts %v: %v", acts, err)
+		}
 	}
 }
 
