@@ -200,7 +200,12 @@ func (k *killed) run(command string, at point) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	err = cmd.Run()
+	k.mu.Lock() // whoever kills needs the process
+	err = cmd.Start()
+	k.mu.Unlock()
+	if err == nil {
+		err = cmd.Wait()
+	}
 	stop()
 	k.mu.Lock()
 	defer k.mu.Unlock()

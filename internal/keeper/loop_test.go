@@ -90,10 +90,10 @@ func TestLoopSteadyState(t *testing.T) {
 		d := l.run()
 		d.sleep(time.Minute)
 		d.wantRounds(0, sgsync.Sigma) // the start, and a look at what it wrote
-		asked := len(d.net.asked)
+		asked := len(d.questions())
 		d.ticks(10 * time.Minute)
 		d.wantRounds(0, sgsync.Sigma)
-		if n := len(d.net.asked) - asked; n != 20 {
+		if n := len(d.questions()) - asked; n != 20 {
 			t.Errorf("the address was asked for %d times in 20 ticks", n)
 		}
 		d.ticks(35 * time.Minute)

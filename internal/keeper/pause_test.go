@@ -31,13 +31,13 @@ func TestPauseEnds(t *testing.T) {
 		d := l.run()
 		d.sleep(time.Minute)
 		d.stopFor(2 * time.Hour)
-		asked := len(d.net.asked)
+		asked := len(d.questions())
 		d.v4(at(office))
 		d.hint(ipwatch.HintRoute)
 		d.ticks(time.Hour)
 		d.sleep(59*time.Minute + 59*time.Second)
-		if calls := l.took(); len(calls) > 0 || len(d.net.asked) != asked {
-			t.Errorf("paused, and it called %v and asked %d times", calls, len(d.net.asked)-asked)
+		if calls := l.took(); len(calls) > 0 || len(d.questions()) != asked {
+			t.Errorf("paused, and it called %v and asked %d times", calls, len(d.questions())-asked)
 		}
 		d.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
 		d.sleep(time.Second)
