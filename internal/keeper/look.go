@@ -38,7 +38,7 @@ func (l *loop) looked(rep Report, err error) {
 	now := time.Now()
 	fresh := rep.look != nil && rep.look != l.look
 	if fresh {
-		l.asked = rep.look.began
+		l.asked, l.told = rep.look.began, nil
 		if rep.look.questions() > 0 {
 			l.pace.Asked(now)
 		}
@@ -48,6 +48,7 @@ func (l *loop) looked(rep Report, err error) {
 	}
 	if err != nil {
 		l.again = time.Time{} // the next round comes by itself
+		l.look = nil          // and looks anew: a hint may have been answered by nothing
 		return
 	}
 	four, six := rep.unknown()

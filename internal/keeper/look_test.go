@@ -245,3 +245,19 @@ func TestLookInterrupted(t *testing.T) {
 		d.stop()
 	})
 }
+
+// A hint that has to wait for its turn is not lost to a round that is due meanwhile.
+func TestLookDueMeanwhile(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := l.run()
+		d.sleep(time.Minute)
+		d.sleep(time.Until(l.state().Status.NextRound) - 1500*time.Millisecond)
+		d.hint(ipwatch.HintLink)
+		d.sleep(500 * time.Millisecond)
+		l.v4(at(office))
+		d.hint(ipwatch.HintLink) // not before two seconds after the last look
+		d.sleep(5 * time.Second)
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
+		d.stop()
+	})
+}

@@ -44,7 +44,8 @@ type loop struct {
 	*Keeper
 	in     *inbox
 	failed int       // rounds in a row that could not be made at all
-	told   string    // the last of their errors: one line a change, not one a round
+	said   string    // the last of their errors: one line a change, not one a round
+	told   *Request  // what a hint asks for that no look has answered yet; nil: none does
 	again  time.Time // when such an address is looked at again; zero: it is known
 	look   *look     // the last one that settled everything
 	asked  time.Time // when the last look began, monotonic: what happened before is in it
@@ -63,7 +64,9 @@ func (l *loop) wait(ctx context.Context) Request {
 		defer t.Stop()
 		again = t.C
 	}
-	check := Request{Check: true}
+	if l.told != nil { // while a round without a look was due
+		allowed = time.After(l.pace.Wait(time.Now()))
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -79,6 +82,11 @@ func (l *loop) wait(ctx context.Context) Request {
 				allowed = time.After(l.pace.Wait(time.Now()))
 			}
 		case <-allowed:
+			check := Request{Check: true}
+			if l.told != nil {
+				check = *l.told
+			}
+			l.told = nil
 			return check
 		case <-l.in.arrived:
 			for _, h := range l.in.take(l.asked) {
@@ -86,8 +94,11 @@ func (l *loop) wait(ctx context.Context) Request {
 					l.remember()
 					continue
 				}
+				if l.told == nil {
+					l.told = &Request{Check: true}
+				}
 				if h.Kind != ipwatch.HintTimer {
-					check.Event = true
+					l.told.Event = true
 					l.pace.Event()
 				}
 				l.log().Debug("the address may have changed", slog.String("event", string(h.Kind)), slog.String("reason", h.Reason))
@@ -149,13 +160,13 @@ func (l *loop) report(rep Report, err error) {
 	log := l.log()
 	if err != nil {
 		l.failed++
-		if text := err.Error(); text != l.told {
+		if text := err.Error(); text != l.said {
 			log.Error("the round could not be made", slog.Any("error", err))
-			l.told = text
+			l.said = text
 		}
 		return
 	}
-	l.failed, l.told = 0, ""
+	l.failed, l.said = 0, ""
 	if !rep.Applied { // the address is what it was
 		return
 	}
