@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
@@ -51,9 +52,16 @@ func (r *round) judge(t Target, f ipwatch.Family, v ipwatch.Verdict) {
 		out.Held = r.lastAddress(mem)
 	}
 	r.families[familyKey{t.key(), f}] = out
-	if !r.req.DryRun {
+	// What is remembered for a target says where its rules are. This round may not be about all of them: then a check
+	// has to see that the rest are still elsewhere.
+	if !r.req.DryRun && r.about(t) {
 		r.st.Families[key] = mem
 	}
+}
+
+// about reports whether the round acts on all groups of a target.
+func (r *round) about(t Target) bool {
+	return slices.ContainsFunc(r.selected, func(o Target) bool { return o.key() == t.key() })
 }
 
 // lastAddress is the address that was confirmed last, while its lease may still be renewed.

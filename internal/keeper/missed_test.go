@@ -1,0 +1,30 @@
+package keeper_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+)
+
+// A command for one target leaves the others to the daemon, which sees that their rules are not where they belong.
+func TestOneTargetMovedByCommand(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.Targets = []keeper.Target{target("j-1"), target("j-2")}
+		d := l.run()
+		d.sleep(time.Minute)
+		l.v4(at(office))
+		command := l.laptop(l.Store.Dir())
+		command.Targets = l.Targets
+		if _, err := command.Round(context.Background(), keeper.Request{Targets: l.Targets[1:]}); err != nil {
+			t.Fatal(err)
+		}
+		d.hint(ipwatch.HintAddress)
+		d.sleep(5 * time.Second)
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine", "sgr-2-1 192.0.2.2/32:22 mine")
+		d.stop()
+	})
+}
