@@ -89,12 +89,12 @@ func unsettled(v Verdict) bool {
 }
 
 // remember puts on disk how changes are noticed, for `status`.
-func (l *loop) remember() {
+func (l *loop) remember(ctx context.Context) {
 	if l.Noticing == nil {
 		return
 	}
 	n := l.Noticing()
-	unlock, err := l.Store.Lock(context.Background())
+	unlock, err := l.Store.Lock(ctx)
 	if err != nil {
 		return
 	}

@@ -20,7 +20,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 	}
 	defer release()
 	l := loop{Keeper: k, in: newInbox(ctx, hints), settle: func() {}}
-	l.remember()
+	l.remember(ctx)
 	defer func() { l.settle() }()
 	req := Request{}
 	for {
@@ -91,7 +91,7 @@ func (l *loop) wait(ctx context.Context) Request {
 		case <-l.in.arrived:
 			for _, h := range l.in.take(l.asked) {
 				if h.Kind == ipwatch.HintStatus {
-					l.remember()
+					l.remember(ctx)
 					continue
 				}
 				if l.told == nil {

@@ -28,3 +28,33 @@ func TestOneTargetMovedByCommand(t *testing.T) {
 		d.stop()
 	})
 }
+
+// A daemon that is told how changes are noticed ends at once, though a command is in the middle of a round.
+func TestStopWhileNoticing(t *testing.T) {
+	inLab(t, func(l *lab) {
+		said := []string{"first"}
+		l.Noticing = func() []string { return said }
+		d := l.run()
+		d.sleep(time.Minute)
+		unlock, err := l.Store.Lock(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		said = []string{"second"}
+		d.hint(ipwatch.HintStatus)
+		d.sleep(time.Second)
+		d.cancel()
+		d.sleep(time.Second)
+		select {
+		case err := <-d.done:
+			if err != nil {
+				t.Error(err)
+			}
+			unlock()
+		default:
+			t.Error("the loop waits for the command")
+			unlock()
+			<-d.done
+		}
+	})
+}
