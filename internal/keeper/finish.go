@@ -100,8 +100,8 @@ func (r *round) schedule(failed error) {
 		r.soon(t.Until)
 	}
 	r.soon(end.Add(jitter(DriftCheck)))
-	if was := st.Status.NextRound; partial && !was.IsZero() {
-		r.soon(was) // what is due for the other targets stays due
+	if partial {
+		r.soon(r.was) // what is due for the other targets stays due; zero is at once
 	}
 	st.Status.NextRound = r.next
 }

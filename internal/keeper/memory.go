@@ -76,6 +76,7 @@ func (r *round) before(group string, c sgsync.Change) error {
 		r.st.placed(c.Rule, group, c.CIDR)
 	}
 	r.wrote = true
+	r.st.Status.NextRound = time.Time{} // until the end of this round: if it is killed, a whole one is due
 	return r.Store.Save(r.st)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
 // A command for one target leaves the others to the daemon, which sees that their rules are not where they belong.
@@ -57,4 +58,27 @@ func TestStopWhileNoticing(t *testing.T) {
 			<-d.done
 		}
 	})
+}
+
+// A command that was killed before its write leaves a change that the daemon makes at the next hint.
+func TestCommandKilledBeforeItsWrite(t *testing.T) {
+	for _, between := range []bool{false, true} {
+		inLab(t, func(l *lab) {
+			l.good(keeper.Request{})
+			time.Sleep(time.Minute)
+			l.good(keeper.Request{}) // none is due for a while
+			l.v4(at(office))
+			l.took()
+			l.kill(keeper.Request{}, 3, false) // open, resolve, rules, modify
+			time.Sleep(sgsync.AttemptTimeout + sgsync.Sigma)
+			want := []string{"sgr-1-1 192.0.2.2/32:22 mine"}
+			if between { // a round for another target does not make up for it
+				l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+				l.good(keeper.Request{Targets: []keeper.Target{as(target("j-2"), func(t *keeper.Target) { t.Until = time.Now().Add(time.Hour).Round(0) })}})
+				want = append(want, "sgr-2-1 192.0.2.2/32:22 mine")
+			}
+			l.good(keeper.Request{Check: true, Event: true})
+			l.want("rules", l.rules(), want...)
+		})
+	}
 }

@@ -64,7 +64,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if req.unattended && k.Store.Paused(k.wall()) != nil {
 		return st.idle(), nil
 	}
-	r := &round{Keeper: k, req: req, st: st, now: k.wall(), clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
+	r := &round{Keeper: k, req: req, st: st, now: k.wall(), was: st.Status.NextRound, clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
 		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}, checked: map[string]ipwatch.Verdict{}, hosts: map[string][]netip.Addr{}}
 	if warning != "" {
 		r.rep.Warnings = append(r.rep.Warnings, warning)
@@ -121,6 +121,7 @@ type round struct {
 	stuck    map[string]bool // Target.key of departed ones whose rules could not be given back
 	work     []*groupWork
 	next     time.Time // wall clock: something is due then
+	was      time.Time // when something was due before this round
 	families map[familyKey]sgsync.Family
 	checked  map[string]ipwatch.Verdict // by memoryKey: what a check has concluded
 	hosts    map[string][]netip.Addr    // of endpoints that stand in for nodes
