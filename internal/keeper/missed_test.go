@@ -82,3 +82,20 @@ func TestCommandKilledBeforeItsWrite(t *testing.T) {
 		})
 	}
 }
+
+// IPv6 is wanted since the last look: that is no look at IPv4, and a hint that waits is not answered by it.
+func TestRecallLacksIPv6(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := l.run()
+		d.sleep(time.Minute)
+		l.world.cluster("j-1", "sg-1", "203.0.113.10", "2001:db8::10")
+		d.sleep(time.Until(l.state().Status.NextRound) - 1500*time.Millisecond)
+		d.hint(ipwatch.HintLink)
+		d.sleep(500 * time.Millisecond)
+		l.v4(at(office))
+		d.hint(ipwatch.HintLink) // not before two seconds after the last look
+		d.sleep(5 * time.Second)
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
+		d.stop()
+	})
+}

@@ -165,7 +165,7 @@ func (r *round) look() *look {
 	switch {
 	case !r.observed:
 		return nil
-	case r.recalled() && r.obs6.At.Equal(r.req.recall.v6.At): // else IPv6 is wanted since then
+	case r.recalled():
 		return r.req.recall
 	}
 	return &look{v4: r.obs4, v6: r.obs6, asked: r.asked, began: r.began}
@@ -216,7 +216,12 @@ func (r *round) verdict(ctx context.Context, t Target, p Place, f ipwatch.Family
 	case f == ipwatch.V4:
 		return r.Watch.ConcludeFor(r.obs4, nodes, r.standIns(ctx, p, nodes))
 	}
-	if r.obs6.At.IsZero() { // the place had no IPv6 the last time, and has it now
+	switch { // the place had no IPv6 the last time, and has it now
+	case !r.obs6.At.IsZero():
+	case r.recalled():
+		r.stale = true // IPv4 of then and IPv6 of now would be a look of no time
+		return ipwatch.Verdict{Family: f, State: ipwatch.Unsure, At: r.now, Why: "Nobody has been asked yet."}
+	default:
 		r.obs6 = r.Watch.Observe(ctx, ipwatch.V6)
 	}
 	return r.Watch.ConcludeFor(r.obs6, nodes, r.standIns(ctx, p, nodes))
