@@ -18,7 +18,8 @@ func (r *round) addressChanged(ctx context.Context) bool {
 			key := memoryKey(t, f)
 			mem, known := r.st.Families[key]
 			if f == ipwatch.V6 && mem.State == string(ipwatch.Confirmed) && v.State != ipwatch.Confirmed && v.State != ipwatch.Absent {
-				continue // an IPv6 answer that only came too late would change nothing
+				r.late6 = true
+				continue // an IPv6 answer that only came too late would change nothing; it is asked for again
 			}
 			if !known || mem.State != string(v.State) || v.State == ipwatch.Confirmed && mem.Address != v.Addr {
 				r.log().Debug("the address may have changed", slog.String("target", t.Label), slog.String("family", f.String()), slog.String("state", string(v.State)))

@@ -81,7 +81,7 @@ func (r Report) unknown() (four, six bool) {
 		four = four || unsettled(t.Verdicts[ipwatch.V4.String()])
 		six = six || unsettled(t.Verdicts[ipwatch.V6.String()]) && !t.Place.Unclear6 // asking again tells nothing there
 	}
-	return four, six
+	return four, six || r.late6
 }
 
 func unsettled(v Verdict) bool {

@@ -99,3 +99,21 @@ func TestRecallLacksIPv6(t *testing.T) {
 		d.stop()
 	})
 }
+
+// An IPv6 answer that comes too late for a check is asked for again soon: the address may have changed.
+func TestCheckIPv6Late(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.cluster("j-1", "sg-1", "203.0.113.10", "2001:db8::10")
+		l.net.be(ipwatch.V6, at("2001:db8::1"))
+		d := l.run()
+		d.sleep(time.Minute)
+		l.net.be(ipwatch.V6, at("2001:db8::2"))
+		l.net.delay(ipwatch.V6, 2*keeper.PatienceV6)
+		d.hint(ipwatch.HintAddress)
+		d.sleep(3 * time.Second)
+		l.net.delay(ipwatch.V6, 0)
+		d.sleep(5 * time.Second)
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine", "sgr-1-2 2001:db8::2/128:22 mine")
+		d.stop()
+	})
+}

@@ -16,6 +16,8 @@ type Report struct {
 	Took     time.Duration  `json:"-"`
 
 	look *look // at the own address; nil if nobody was asked
+	// late6: IPv6 was known, and did not answer in time to tell whether it is still the same.
+	late6 bool
 }
 
 // TargetReport is a round's result for one target.

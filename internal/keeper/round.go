@@ -83,7 +83,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 				r.noteAway(ctx)
 			}
 			rep := st.Status.Report
-			rep.Applied, rep.look = false, r.look()
+			rep.Applied, rep.look, rep.late6 = false, r.look(), r.late6
 			return rep, r.remember(changed)
 		}
 	}
@@ -124,6 +124,7 @@ type round struct {
 	was      time.Time // when something was due before this round
 	families map[familyKey]sgsync.Family
 	checked  map[string]ipwatch.Verdict // by memoryKey: what a check has concluded
+	late6    bool                       // a check has left open whether IPv6 is still what it was
 	hosts    map[string][]netip.Addr    // of endpoints that stand in for nodes
 	observed bool
 	asked    time.Time // wall clock: when the own address was looked at
