@@ -59,12 +59,12 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-// take returns the hints that no look since has answered.
+// take returns the hints that no look since has answered. What somebody asks for (a sign-in) is more than a look.
 func (in *inbox) take(asked time.Time) (hints []ipwatch.Hint) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for _, h := range in.hints {
-		if h.Kind == ipwatch.HintStatus || !h.At.Before(asked) {
+		if h.Kind == ipwatch.HintStatus || h.Kind == ipwatch.HintAsked || !h.At.Before(asked) {
 			hints = append(hints, h)
 		}
 	}

@@ -117,3 +117,30 @@ func TestCheckIPv6Late(t *testing.T) {
 		d.stop()
 	})
 }
+
+// What is asked for is no news about the network: a look that was on its way does not answer it.
+func TestLookAnswersNoSignIn(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.Targets = []keeper.Target{as(target("j-1"), func(t *keeper.Target) { t.Profile = "expired" }), target("j-2")}
+		l.world.users["expired"] = l.world.users[""]
+		var signedIn bool
+		l.world.failWith(func(ctx context.Context, call string) error {
+			switch {
+			case call == "open expired|" && !signedIn:
+				return errBroken
+			case call == "resolve j-2":
+				time.Sleep(keeper.AskAgain + time.Second) // the look begins anew after it
+			}
+			return nil
+		})
+		d := l.run()
+		d.sleep(30 * time.Minute) // tries are rare by now
+		d.sleep(time.Until(l.state().Status.NextRound) + 5*time.Second)
+		signedIn = true
+		d.hint(ipwatch.HintAsked)
+		d.sleep(40 * time.Second)
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine", "sgr-2-1 192.0.2.1/32:22 mine")
+		d.stop()
+	})
+}
