@@ -144,3 +144,25 @@ func TestLookAnswersNoSignIn(t *testing.T) {
 		d.stop()
 	})
 }
+
+// An event between the look and the first write is heard: the address that is written is not of the network before it.
+func TestEventBeforeWrite(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := l.run()
+		d.sleep(time.Minute)
+		l.v4(at(train))
+		l.world.failWith(func(_ context.Context, call string) error {
+			if call == "resolve j-1" {
+				time.Sleep(time.Second)
+			}
+			return nil
+		})
+		d.hint(ipwatch.HintAddress)
+		d.sleep(500 * time.Millisecond)
+		l.v4(at(office))
+		d.hint(ipwatch.HintAddress)
+		d.sleep(5 * time.Second)
+		l.want("writes", writes(l.took()), "authorize sg-1 192.0.2.1/32 22", "modify sgr-1-1 192.0.2.2/32")
+		d.stop()
+	})
+}

@@ -157,6 +157,10 @@ func (r *round) ask(ctx context.Context, six bool) (anew bool) {
 	return <-interrupted && ctx.Err() == nil
 }
 
+// overtaken reports whether an event has come since the look, and another look may begin: else a rule would be opened for
+// an address of the network before it.
+func (r *round) overtaken() bool { return len(r.req.news) > 0 && r.req.anew() }
+
 // recalled reports whether this round rests on an earlier look at the address.
 func (r *round) recalled() bool { return r.req.recall != nil && r.observed }
 

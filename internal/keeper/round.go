@@ -238,8 +238,8 @@ func (r *round) run(ctx context.Context) {
 		r.asked = r.wall() // local addresses are looked up below
 	} else if r.recalled() {
 		// Its age is judged when something is to be written: then there is a new look.
-	} else if age := r.wall().Sub(r.asked); age < 0 || age > AskAgain {
-		r.observed = false // signing in took long, perhaps with a password to type
+	} else if age := r.wall().Sub(r.asked); age < 0 || age > AskAgain || r.overtaken() {
+		r.observed = false // signing in took long, perhaps with a password to type, or the network has changed
 		r.observe(ctx, six)
 	}
 	for i, t := range r.selected {
