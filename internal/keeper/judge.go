@@ -23,6 +23,9 @@ func (r *round) judge(t Target, f ipwatch.Family, v ipwatch.Verdict) {
 	key := memoryKey(t, f)
 	mem := r.st.Families[key]
 	mem.State = string(v.State)
+	if mem.Confirmed.After(r.now) {
+		mem.Confirmed = r.now // the clock was ahead then: twelve hours from now, and not from that time on
+	}
 	out := sgsync.Family{State: sgsync.Unknown, Since: mem.Confirmed}
 	seen := r.now
 	if r.recalled() && !t.Local {

@@ -166,3 +166,22 @@ func TestEventBeforeWrite(t *testing.T) {
 		d.stop()
 	})
 }
+
+// A confirmation in the future, by a clock that has been put right since, does not prolong the lapse.
+func TestClockWasAhead(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.ahead.Store(int64(48 * time.Hour))
+		l.good(keeper.Request{})
+		l.ahead.Store(0)
+		l.v4(sight{state: ipwatch.Offline})
+		for range 26 {
+			l.round(keeper.Request{})
+			time.Sleep(time.Hour)
+		}
+		for key, mem := range l.state().Families {
+			if mem.Confirmed.After(time.Now().Add(-25 * time.Hour)) {
+				t.Errorf("%s was confirmed %v ago", key, time.Since(mem.Confirmed))
+			}
+		}
+	})
+}
