@@ -1,8 +1,17 @@
 package keeper
 
-import "golang.org/x/sys/windows"
+import (
+	"errors"
+
+	"golang.org/x/sys/windows"
+)
 
 const (
 	errConnRefused = windows.WSAECONNREFUSED
 	errConnReset   = windows.WSAECONNRESET
 )
+
+// inUse tells that a file could not be replaced because somebody has it open (MoveFileEx).
+func inUse(err error) bool {
+	return errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_ACCESS_DENIED)
+}

@@ -43,8 +43,6 @@ func (r *round) finish(ctx context.Context) error {
 		st.Status.Report.merge(shown)
 	}
 	st.Status.Identity = r.identities()
-	reached := r.reached(st)
-	r.Store.reaching.Store(&reached)
 	return r.Store.Save(st)
 }
 

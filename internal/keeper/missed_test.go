@@ -185,3 +185,21 @@ func TestClockWasAhead(t *testing.T) {
 		}
 	})
 }
+
+// A session to a cluster that is not in the configuration is watched for from its beginning.
+func TestReachingOfOtherProcess(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Targets = []keeper.Target{as(target("j-1"), func(t *keeper.Target) { t.Local = true })}
+		l.good(keeper.Request{})
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		command := l.laptop(l.Store.Dir())
+		command.Targets = l.Targets
+		until := as(target("j-2"), func(t *keeper.Target) { t.Until = time.Now().Add(time.Hour).Round(0) })
+		if _, err := command.Round(context.Background(), keeper.Request{Targets: []keeper.Target{until}}); err != nil {
+			t.Fatal(err)
+		}
+		if r := l.Reaching(); !r.Public || len(r.Nodes) != 2 {
+			t.Errorf("reaching %+v", r)
+		}
+	})
+}

@@ -1,7 +1,9 @@
 package keeper
 
 import (
+	"io/fs"
 	"net/netip"
+	"os"
 	"slices"
 
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
@@ -14,14 +16,26 @@ type Reaching struct {
 	Public   bool             // some target is reached over the internet
 }
 
-// Reaching tells what the targets are reached by, as of the last round of this process; before its first one, as
-// of the state. Safe for use at any time.
+// reachingOf is what one version of the state file says.
+type reachingOf struct {
+	Reaching
+	file fs.FileInfo
+}
+
+// Reaching tells what the targets are reached by, as of the last round of this process or another one: a session may
+// have begun that only its own process knows of. It is asked for often, and the file is only read when it is another
+// one. Safe for use at any time.
 func (k *Keeper) Reaching() Reaching {
-	if r := k.Store.reaching.Load(); r != nil {
-		return *r
+	file, err := os.Stat(k.Store.Path(stateFile))
+	if r := k.Store.reaching.Load(); r != nil && err == nil && os.SameFile(r.file, file) && r.file.ModTime().Equal(file.ModTime()) {
+		return r.Reaching
 	}
 	st, _ := k.Store.Load()
-	return k.reached(st)
+	r := k.reached(st)
+	if err == nil { // what was read is not older than that
+		k.Store.reaching.Store(&reachingOf{r, file})
+	}
+	return r
 }
 
 // reached derives it from the places where the targets were last seen.

@@ -21,15 +21,21 @@ type Store struct {
 	dir     string
 	derived string // installation id, "" where the machine has none
 
-	reaching atomic.Pointer[Reaching] // of the last round of this process
+	reaching atomic.Pointer[reachingOf] // as it was read last
 	history  history
 }
+
+const stateFile = "state.json"
 
 // maxStateFile bounds what is read back: a state of a thousand rules has some hundred kilobytes.
 const maxStateFile = 16 << 20
 
 // lockRetry is how often a held lock is tried again; a round takes about a second.
 const lockRetry = 50 * time.Millisecond
+
+// renameTime is how long a file that is in use is tried to be replaced, and renameRetry the pause between the tries:
+// reading one takes about a millisecond.
+const renameTime, renameRetry = 500 * time.Millisecond, 10 * time.Millisecond
 
 // probeTime is how long a starting daemon waits for the lock: [Store.Running] of another process may hold it
 // for an instant.
@@ -126,7 +132,7 @@ func (s *Store) Sessions() bool {
 // Load reads the state. A missing, damaged or foreign file is an empty state, with the reason as a warning:
 // it only costs a round.
 func (s *Store) Load() (*State, string) {
-	data, err := readFile(s.Path("state.json"))
+	data, err := readFile(s.Path(stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return newState(), ""
 	}
@@ -170,7 +176,7 @@ func (s *Store) Save(st *State) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	if err := s.replace("state.json", append(data, '\n')); err != nil {
+	if err := s.replace(stateFile, append(data, '\n')); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
 	return nil
@@ -186,6 +192,10 @@ func (s *Store) replace(name string, data []byte) error {
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
+		err = os.Rename(f.Name(), s.Path(name))
+	}
+	for begin := time.Now(); inUse(err) && time.Since(begin) < renameTime; {
+		time.Sleep(renameRetry) // a file that somebody reads just now cannot be replaced on Windows
 		err = os.Rename(f.Name(), s.Path(name))
 	}
 	return err
