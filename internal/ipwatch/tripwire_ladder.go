@@ -46,9 +46,10 @@ type server struct {
 
 // glimpse is a sighting in memory; at is when the question went out.
 type glimpse struct {
-	addr netip.Addr
-	by   string
-	at   time.Time
+	addr   netip.Addr
+	by     string
+	at     time.Time
+	agreed bool // the sources said the same, at that time or since
 }
 
 func (s *server) ask(ctx context.Context, f Family) (Sighting, error) {

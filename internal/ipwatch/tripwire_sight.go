@@ -22,7 +22,7 @@ const (
 // Sightings of the same server are compared with each other: a provider's NAT may show different addresses to
 // different servers for ever. A server's first one is compared with another server's, or with what the sources say.
 func (v *vigil) saw(o outcome, now time.Time) (hint string, again bool) {
-	s, seen := o.asked, glimpse{o.sighting.Addr, o.sighting.By, o.begun}
+	s, seen := o.asked, glimpse{o.sighting.Addr, o.sighting.By, o.begun, o.sighting.Addr == v.confirmed}
 	base, than := s.last, "before"
 	if base.by != seen.by {
 		switch {
@@ -48,6 +48,10 @@ func (v *vigil) saw(o outcome, now time.Time) (hint string, again bool) {
 		}
 		s.accuse(now)
 		return seen.by + " sees another public address than " + than, again
+	case seen.addr == base.addr && base.agreed && v.confirmed.IsValid() && v.confirmed != seen.addr && base.at.Before(v.concluAt):
+		// It went to another address and back between two looks, and something else told the sources of the first half.
+		s.accuse(now)
+		return seen.by + " sees the public address of before again", false
 	case suspect != nil && suspect.by == seen.by && suspect.addr == seen.addr && !v.explains(seen.addr, suspect.at):
 		// Not an accusation of its own: it is about the same change.
 		return seen.by + " still sees the other public address", false
@@ -78,8 +82,10 @@ func (v *vigil) concluded(a netip.Addr, now time.Time) (wake bool) {
 				s.strike(now)
 			}
 			s.accused = false
+			s.last.agreed = s.last.agreed || s.last.addr == a
 		}
 	}
+	v.newest.agreed = v.newest.agreed || v.newest.addr == a
 	if !moved {
 		return false
 	}
