@@ -96,7 +96,7 @@ func (a *app) ip(ctx context.Context, det *ipwatch.Detector) error {
 			confirmed = confirmed || v.State == ipwatch.Confirmed
 		})
 	}
-	wg.Go(func() { ans.Outside = n.lookAll(ctx, families) })
+	wg.Go(func() { ans.Outside = n.lookAll(ctx) })
 	wg.Wait()
 	ans.Notes = n.probeSystem(ctx)
 	a.status.clear()

@@ -71,15 +71,15 @@ func (n *noticing) looked(v ipwatch.Verdict) {
 	}
 }
 
-// lookAll asks each server outside once.
-func (n *noticing) lookAll(ctx context.Context, families []ipwatch.Family) []ipSighting {
+// lookAll asks each server outside once, over the families that are looked at.
+func (n *noticing) lookAll(ctx context.Context) []ipSighting {
 	all := []ipSighting{}
 	if n.tripwire == nil {
 		return all
 	}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	for _, f := range families {
+	for _, f := range n.tripwire.Families() {
 		if !n.tripwire.Routed(f) {
 			continue
 		}
