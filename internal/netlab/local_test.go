@@ -56,6 +56,7 @@ func TestSamePrivateAddress(t *testing.T) {
 	// After the first event since the start, the program has a picture of the network to compare with.
 	check(t, tr.Laptop.Batch("addr add 192.168.50.9/24 dev wlan0", "addr del 192.168.50.9/24 dev wlan0"))
 	time.Sleep(3 * time.Second)
+	quick := false // the link went and came within the settling time
 	for i, to := range []*netlab.Router{cafe, tr.Home, cafe, tr.Home, cafe, tr.Home} {
 		outer := to.Outer.As4()
 		outer[3] = byte(20 + i)
@@ -63,8 +64,10 @@ func TestSamePrivateAddress(t *testing.T) {
 		tr.mayHave(next.String() + "/32")
 		check(t, to.Readdress(next))
 		tr.mark()
+		begin := time.Now()
 		check(t, tr.WiFi.Plug(to)) // at once, so that what has settled is the same as before
 		check(t, tr.WiFi.Configure(netlab.Laptop))
+		quick = quick || time.Since(begin) < 100*time.Millisecond
 		tr.rules("the other network", next.String()+"/32")
 		tr.few("one roam", 3)
 		if strings.Contains(tr.daemon.Log(), "sees another public address") {
@@ -73,9 +76,9 @@ func TestSamePrivateAddress(t *testing.T) {
 		// This computer was slow, so that the laptop could see the network go.
 		time.Sleep(3 * time.Second)
 	}
-	// Every change was followed, but not by what this test is about. A slow computer, such as one with the race
-	// detector beside other tests, cannot do better.
-	if buildFlags == nil {
+	// Every change was followed, but not by what this test is about. A computer that is busy with other tests cannot
+	// do better.
+	if quick && buildFlags == nil {
 		t.Error("the laptop could always see the change: this test shows nothing")
 	}
 	t.Log("the laptop could always see the change: nothing had to look from outside")
