@@ -36,6 +36,14 @@ func readLinks() linkTable {
 	return t
 }
 
+// missed notes that messages were lost: any interface may have come up meanwhile, and going down is a loss then.
+func (t linkTable) missed() {
+	for index, l := range t {
+		l.running = true
+		t[index] = l
+	}
+}
+
 // label names an interface in a sentence.
 func (t linkTable) label(index int) string {
 	if name := t[index].name; name != "" {

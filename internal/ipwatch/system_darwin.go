@@ -46,6 +46,7 @@ func (r *routeSocket) listen(ctx context.Context, put func(Hint)) error {
 		n, err := r.file.Read(buf)
 		switch {
 		case errors.Is(err, unix.ENOBUFS):
+			r.links.missed()
 			put(Hint{Kind: HintOverflow, Reason: "the system dropped messages: too many at once", Lost: true})
 		case errors.Is(err, io.EOF): // an empty message
 			return errors.New("routing socket: closed by the system")

@@ -58,6 +58,7 @@ func (n *netlink) listen(ctx context.Context, put func(Hint)) error {
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.ENOBUFS): // the socket's buffer was full; it works on
+			n.links.missed()
 			put(Hint{Kind: HintOverflow, Reason: "the kernel dropped messages: too many at once", Lost: true})
 		case err != nil:
 			return fmt.Errorf("netlink: %w", err)
@@ -66,6 +67,7 @@ func (n *netlink) listen(ctx context.Context, put func(Hint)) error {
 				continue // another process; only the kernel knows
 			}
 			if flags&unix.MSG_TRUNC != 0 {
+				n.links.missed()
 				put(unreadable("kernel"))
 				continue
 			}
