@@ -77,6 +77,15 @@ func TestHijackedNames(t *testing.T) {
 		!strings.Contains(v.Why, "checkip.amazonaws.com leads to 127.0.0.1 here, which is not a public address") {
 		t.Errorf("%s: %s", v.State, v.Why)
 	}
+	d := public(t, labPolicy(), l, newLab(t, "Two"), good)
+	d.Sources[0].URL, d.Sources[1].URL = "https://CheckIP.amazonaws.com/", "https://api4.ipify.org./" // the same names to DNS
+	dial := d.Dial
+	d.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return dial(ctx, network, strings.ToLower(strings.Replace(addr, ".:", ":", 1)))
+	}
+	if v := verdict(t, d); v.State != ipwatch.Captive {
+		t.Errorf("written in another way: %s (%s)", v.State, v.Why)
+	}
 	if v := verdict(t, l.detector(labPolicy(), l.echo("aws", good), l.echo("mine", good))); v.State != ipwatch.Confirmed {
 		t.Errorf("own echo: %s (%s)", v.State, v.Why)
 	}

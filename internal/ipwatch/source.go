@@ -44,7 +44,7 @@ func DefaultSources() []Source {
 
 // knownOperator says who runs a well-known echo, so that one company cannot become two votes by mistake.
 func knownOperator(host string) string {
-	switch host {
+	switch strings.ToLower(strings.TrimSuffix(host, ".")) { // as DNS reads it
 	case "checkip.amazonaws.com", "checkip.global.api.aws":
 		return "aws"
 	case "cloudflare.com", "www.cloudflare.com", "api.cloudflare.com", "one.one.one.one", "1.1.1.1", "1.0.0.1",
