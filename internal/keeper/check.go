@@ -31,6 +31,25 @@ func (r *round) addressChanged(ctx context.Context) bool {
 	return false
 }
 
+// check looks at the address, unless something is due anyway, and reports whether that was all there is to do: the
+// address is the same, or it is not known, so that nothing could be written. An event cuts the pause after a failure
+// short.
+func (r *round) check(ctx context.Context) (rep Report, done bool, err error) {
+	if r.st.untilDue(r.now) == 0 {
+		return Report{}, false, nil
+	}
+	changed, again := r.addressChanged(ctx), r.req.Event && r.st.Failures > 0
+	if !r.away() && (again || changed && r.known(ctx)) {
+		return Report{}, false, nil
+	}
+	if changed {
+		r.noteUnknown(ctx)
+	}
+	rep = r.st.Status.Report
+	rep.Applied, rep.look, rep.late6 = false, r.look(), r.late6
+	return rep, true, r.remember(changed)
+}
+
 // away reports whether there is no route at all, so that AWS cannot be reached either: a call would be tried for
 // seconds, which a network that comes meanwhile must not wait for.
 func (r *round) away() bool {
@@ -38,17 +57,39 @@ func (r *round) away() bool {
 		!slices.ContainsFunc(r.all, func(t Target) bool { return t.Local })
 }
 
-// noteAway remembers that the address is not known, without asking AWS: when it is known again, that is a change.
-func (r *round) noteAway(ctx context.Context) {
-	r.log().Info("no network: nothing is changed until there is one")
+// known reports whether an address towards any target is known. If none is, calls to AWS are of no use, and may hang as
+// those to the sources did.
+func (r *round) known(ctx context.Context) bool {
+	for _, t := range r.all {
+		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+			if r.verdict(ctx, t, r.st.Places[t.key()].Place, f).State == ipwatch.Confirmed {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// noteUnknown remembers that the address is not known, without asking AWS: when it is known again, that is a change.
+func (r *round) noteUnknown(ctx context.Context) {
+	if r.away() {
+		r.log().Info("no network: nothing is changed until there is one")
+	}
 	for _, t := range r.all {
 		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
 			v := r.verdict(ctx, t, r.st.Places[t.key()].Place, f)
 			r.judge(t, f, v)
-			r.st.Status.Report.say(t.Label, f, r.reportVerdict(t, v))
+			said := r.reportVerdict(t, v)
+			r.st.Status.Report.say(t.Label, f, said)
+			if !r.away() && v.State != ipwatch.Absent {
+				r.log().Warn(unknownAddress, slog.String("target", t.Label), slog.String("state", said.State), slog.String("why", said.Why))
+			}
 		}
 	}
 }
+
+// unknownAddress is logged once for each change of what is known.
+const unknownAddress = "address not known: nothing is changed"
 
 // remember keeps the time of a confirmation that changed nothing, and what is said of an address that is still
 // not known: that changes as time passes.

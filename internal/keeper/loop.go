@@ -188,7 +188,7 @@ func (l *loop) report(rep Report, err error) {
 		}
 		for _, v := range t.Verdicts {
 			if v.Address == "" && v.State != string(ipwatch.Absent) {
-				log.Warn("address not known: nothing is changed", slog.String("target", t.Target), slog.String("state", v.State), slog.String("why", strings.TrimSpace(v.Why)))
+				log.Warn(unknownAddress, slog.String("target", t.Target), slog.String("state", v.State), slog.String("why", strings.TrimSpace(v.Why)))
 			}
 		}
 	}

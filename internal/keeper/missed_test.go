@@ -203,3 +203,43 @@ func TestReachingOfOtherProcess(t *testing.T) {
 		}
 	})
 }
+
+// Where the address is not known nothing can be written, so no call to AWS, which may hang there, is waited for.
+func TestUnknownCallsNobody(t *testing.T) {
+	for _, failed := range []bool{false, true} { // the last round, for want of a network
+		inLab(t, func(l *lab) {
+			d := l.run()
+			d.sleep(time.Minute)
+			hang := func(ctx context.Context, _ string) error {
+				select {
+				case <-time.After(10 * time.Second):
+				case <-ctx.Done():
+				}
+				return errBroken
+			}
+			if failed {
+				l.world.failWith(failing("rules", errBroken))
+				d.sleep(keeper.MaxNext)
+				if l.state().Failures == 0 {
+					t.Fatal("no failure")
+				}
+			}
+			l.world.failWith(hang)
+			l.v4(sight{state: ipwatch.Captive})
+			if failed {
+				l.v4(sight{state: away})
+			}
+			d.hint(ipwatch.HintAddress)
+			d.sleep(3 * time.Second)
+			l.world.failWith(nil)
+			l.v4(at(office))
+			back := time.Since(d.start)
+			d.hint(ipwatch.HintAddress)
+			d.sleep(ipwatch.LookSpacing)
+			if got := d.instants("modify"); len(got) != 1 || got[0] > back+ipwatch.LookSpacing {
+				t.Errorf("failed %v: moved at %v, and the network was back at %v", failed, got, back)
+			}
+			d.stop()
+		})
+	}
+}

@@ -76,15 +76,9 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if len(r.selected) == 0 && len(r.departed) == 0 {
 		return Report{}, ErrNothing
 	}
-	if req.Check && !r.due() {
-		changed := r.addressChanged(ctx)
-		if !changed || r.away() {
-			if changed {
-				r.noteAway(ctx)
-			}
-			rep := st.Status.Report
-			rep.Applied, rep.look, rep.late6 = false, r.look(), r.late6
-			return rep, r.remember(changed)
+	if req.Check {
+		if rep, done, err := r.check(ctx); done {
+			return rep, err
 		}
 	}
 	r.run(ctx)
@@ -209,11 +203,6 @@ func (r *round) temporary(t Target) {
 	} else if t.Until.After(r.st.Temporary[i].Until) {
 		r.st.Temporary[i] = t
 	}
-}
-
-// due reports whether a round is wanted whatever the address is.
-func (r *round) due() bool {
-	return r.req.Event && r.st.Failures > 0 || r.st.untilDue(r.now) == 0
 }
 
 func (r *round) run(ctx context.Context) {
