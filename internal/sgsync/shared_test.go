@@ -14,9 +14,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestSharedGroup lets several installations act on one group, each stopped at any of its calls while
-// others act, with stale reads, lost answers and laptops that sleep between plan and write. A firm lease
-// is never uncovered by somebody else, and in the end everybody has access and nothing is left over.
+// TestSharedGroup lets several installations, two of one user among them, act on one group, each stopped at any
+// of its calls while others act, with reads that are stale in part, lost answers and laptops that sleep between
+// plan and write. A firm lease is never uncovered by somebody else, and in the end everybody has access and
+// nothing is left over.
 func TestSharedGroup(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { newShared(rapidDraw(t), t).run() })
 }
@@ -47,14 +48,20 @@ type snapshot struct {
 
 func newShared(d draw, t fataler) *shared {
 	s := &shared{world: newWorld(), t: t, d: d, limit: t0.Add(1000 * time.Hour)}
-	for _, p := range people[:2+d(2)] {
-		s.clients = append(s.clients, &client{me: p, addr: addrs[d(len(addrs))], bare: map[string]time.Time{}})
+	who := slices.Clone(people)
+	for range 2 + d(2) {
+		i := d(len(who))
+		s.clients = append(s.clients, &client{me: who[i], addr: addrs[d(len(addrs))], bare: map[string]time.Time{}})
+		who = slices.Delete(who, i, i+1)
+	}
+	if d(3) == 0 { // nobody's
+		s.put(Rule{CIDR: addrs[d(len(addrs))], Tags: map[string]string{OwnerTag: alice.UserID}})
 	}
 	s.record()
 	return s
 }
 
-var addrs = pfxs("198.51.100.1/32", "198.51.100.2/32")
+var addrs = pfxs("198.51.100.1/32", "198.51.100.2/32", "198.51.100.3/32")
 
 func (s *shared) record() { s.past = append(s.past, snapshot{s.now, s.view()}) }
 
@@ -66,17 +73,28 @@ func (s *shared) pass(d time.Duration) {
 	}
 }
 
-// read is as stale as EC2 may be, but not older than σ.
+// read is as stale as EC2 may be, but not older than σ. Tags may lag behind what they are on, or be ahead of it;
+// those of one call show at once.
 func (s *shared) read() View {
-	var ok []View
-	for i, p := range s.past {
-		if i+1 == len(s.past) || s.past[i+1].at.Add(Sigma).After(s.now) {
-			ok = append(ok, p.view)
+	v, tags := s.recent().view, s.recent().view
+	v.Rules = slices.Clone(v.Rules)
+	for i, r := range v.Rules {
+		v.Rules[i].Tags = nil
+		if j := slices.IndexFunc(tags.Rules, func(t Rule) bool { return t.ID == r.ID }); j >= 0 {
+			v.Rules[i].Tags = tags.Rules[j].Tags
 		}
 	}
-	v := ok[len(ok)-1-s.d(len(ok))]
 	v.AWS, v.Sent = s.now, s.now
 	return v
+}
+
+// recent is a state that a read may still show.
+func (s *shared) recent() snapshot {
+	n := 1
+	for n < len(s.past) && s.past[len(s.past)-n].at.Add(Sigma).After(s.now) {
+		n++
+	}
+	return s.past[len(s.past)-1-s.d(n)]
 }
 
 func (s *shared) tell(format string, args ...any) {
@@ -145,11 +163,11 @@ func (s *shared) round(c *client, depth int) {
 			}
 		}
 		c.bare = seen
-		s.interrupt(depth, 20*time.Second) // the laptop sleeps between plan and write
+		s.sleep(depth) // between plan and write
 		res := Applier{API: sharedAPI{s, c, depth}, Wall: func() time.Time { return s.now }}.Apply(context.Background(), have, plan)
 		c.journal = append(c.journal, res.Journal...)
 		for _, o := range res.Outcomes {
-			if o.Do == Add && o.Done && o.CIDR == c.addr {
+			if (o.Do == Add || o.Do == Move) && o.Done && o.CIDR == c.addr {
 				c.firm = o.Rule
 			}
 		}
@@ -158,6 +176,18 @@ func (s *shared) round(c *client, depth int) {
 		if res.Err != nil || !res.Replan && !joined {
 			return
 		}
+	}
+}
+
+// sleep is short mostly; in a long one others may do all that they like.
+func (s *shared) sleep(depth int) {
+	s.interrupt(depth, 20*time.Second)
+	if depth > 1 || s.d(6) > 0 {
+		return
+	}
+	for range 1 + s.d(4) {
+		s.pass(time.Duration(s.d(50)) * time.Second)
+		s.round(s.clients[s.d(len(s.clients))], depth+1)
 	}
 }
 
