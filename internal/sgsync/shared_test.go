@@ -19,8 +19,14 @@ import (
 // plan and write. A firm lease is never uncovered by somebody else, and in the end everybody has access and
 // nothing is left over.
 func TestSharedGroup(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) { newShared(rapidDraw(t), t).run() })
+	rapid.Check(t, func(t *rapid.T) {
+		newShared(func(n int) int { return spread(rapid.IntRange(0, 1<<12).Draw(t, "choice"), n) }, t).run()
+	})
 }
+
+// spread makes an even choice of a number that rapid draws, which are small ones mostly; 0 stays 0, where shrinking
+// ends.
+func spread(v, limit int) int { return int(uint32(v) * 2654435761 >> 12 % uint32(limit)) }
 
 type client struct {
 	me      Me
@@ -38,8 +44,15 @@ type shared struct {
 	clients []*client
 	past    []snapshot
 	limit   time.Time // time does not pass beyond this: a call in flight would have timed out
+	mood    mood
 	story   []string
 }
+
+// mood is what is frequent in one schedule. With one for all, what needs much of one thing is hardly ever met.
+type mood struct{ moves, losses, sleeps, pauses int }
+
+// often draws something with n chances of 12.
+func (s *shared) often(n int) bool { return s.d(12) >= 12-n }
 
 type snapshot struct {
 	at   time.Time
@@ -47,7 +60,9 @@ type snapshot struct {
 }
 
 func newShared(d draw, t fataler) *shared {
-	s := &shared{world: newWorld(), t: t, d: d, limit: t0.Add(1000 * time.Hour)}
+	some := func(n ...int) int { return n[d(len(n))] }
+	s := &shared{world: newWorld(), t: t, d: d, limit: t0.Add(10000 * time.Hour),
+		mood: mood{moves: some(1, 3, 6), losses: some(0, 1, 4), sleeps: some(0, 2, 4), pauses: some(1, 4, 8)}}
 	who := slices.Clone(people)
 	for range 2 + d(2) {
 		i := d(len(who))
@@ -103,16 +118,10 @@ func (s *shared) tell(format string, args ...any) {
 
 func (s *shared) run() {
 	for range 12 {
-		c := s.clients[s.d(len(s.clients))]
-		switch s.d(6) {
-		case 0:
-			c.addr = addrs[s.d(len(addrs))]
-		case 1:
-			s.pass(time.Duration(s.d(50)) * time.Second)
-		case 2:
-			s.pass(time.Duration(s.d(13)) * time.Hour)
+		if s.often(s.mood.pauses) {
+			s.pass([]time.Duration{time.Duration(s.d(50)) * time.Second, time.Duration(s.d(13)) * time.Hour, 25 * time.Hour}[s.d(3)])
 		}
-		s.round(c, 0)
+		s.somebody(0)
 	}
 	for range 4 { // everybody stops moving
 		for _, c := range s.clients {
@@ -132,6 +141,15 @@ func (s *shared) run() {
 	if len(s.rules) != len(wanted) {
 		s.t.Fatalf("%d rules for %d addresses in the end", len(s.rules), len(wanted))
 	}
+}
+
+// somebody makes a round, maybe elsewhere than before.
+func (s *shared) somebody(depth int) {
+	c := s.clients[s.d(len(s.clients))]
+	if !c.busy && s.often(s.mood.moves) {
+		c.addr, c.firm = addrs[s.d(len(addrs))], ""
+	}
+	s.round(c, depth)
 }
 
 func (s *shared) round(c *client, depth int) {
@@ -182,12 +200,12 @@ func (s *shared) round(c *client, depth int) {
 // sleep is short mostly; in a long one others may do all that they like.
 func (s *shared) sleep(depth int) {
 	s.interrupt(depth, 20*time.Second)
-	if depth > 1 || s.d(6) > 0 {
+	if depth > 1 || !s.often(s.mood.sleeps) {
 		return
 	}
 	for range 1 + s.d(4) {
 		s.pass(time.Duration(s.d(50)) * time.Second)
-		s.round(s.clients[s.d(len(s.clients))], depth+1)
+		s.somebody(depth + 1)
 	}
 }
 
@@ -196,11 +214,11 @@ func (s *shared) interrupt(depth int, upTo time.Duration) {
 	if depth > 1 {
 		return
 	}
-	if s.d(3) == 0 {
+	if s.often(s.mood.pauses) {
 		s.pass(time.Duration(s.d(int(upTo/time.Second)+1)) * time.Second)
 	}
 	if s.d(2) == 0 {
-		s.round(s.clients[s.d(len(s.clients))], depth+1)
+		s.somebody(depth + 1)
 	}
 }
 
@@ -241,7 +259,7 @@ func (a sharedAPI) around(call func() error) error {
 	}
 	s.interrupt(a.depth, AttemptTimeout)
 	s.limit = outer
-	if err == nil && a.depth < 9 && s.d(12) == 0 {
+	if err == nil && a.depth < 9 && s.often(s.mood.losses) {
 		return context.DeadlineExceeded // the answer is lost
 	}
 	return err
