@@ -51,6 +51,9 @@ type shared struct {
 // mood is what is frequent in one schedule. With one for all, what needs much of one thing is hardly ever met.
 type mood struct{ moves, losses, sleeps, pauses int }
 
+// upTo draws from 0 to n, and n itself more often: faults are where everything takes as long as it may.
+func (s *shared) upTo(n int) int { return min(s.d(2*n+1), n) }
+
 // often draws something with n chances of 12.
 func (s *shared) often(n int) bool { return s.d(12) >= 12-n }
 
@@ -109,7 +112,7 @@ func (s *shared) recent() snapshot {
 	for n < len(s.past) && s.past[len(s.past)-n].at.Add(Sigma).After(s.now) {
 		n++
 	}
-	return s.past[len(s.past)-1-s.d(n)]
+	return s.past[len(s.past)-1-s.upTo(n-1)]
 }
 
 func (s *shared) tell(format string, args ...any) {
@@ -199,7 +202,7 @@ func (s *shared) round(c *client, depth int) {
 
 // sleep is short mostly; in a long one others may do all that they like.
 func (s *shared) sleep(depth int) {
-	s.interrupt(depth, 20*time.Second)
+	s.interrupt(depth, WriteWindow)
 	if depth > 1 || !s.often(s.mood.sleeps) {
 		return
 	}
@@ -215,7 +218,7 @@ func (s *shared) interrupt(depth int, upTo time.Duration) {
 		return
 	}
 	if s.often(s.mood.pauses) {
-		s.pass(time.Duration(s.d(int(upTo/time.Second)+1)) * time.Second)
+		s.pass(time.Duration(s.upTo(int(upTo/time.Second))) * time.Second)
 	}
 	if s.d(2) == 0 {
 		s.somebody(depth + 1)
