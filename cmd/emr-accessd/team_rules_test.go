@@ -17,6 +17,9 @@ func (l *laptop) sends(r *http.Request, form url.Values) {
 	if a := r.Header.Get("Amz-Sdk-Request"); a != "" && a != "attempt=1" && !hasPrefix(a, "attempt=1;") {
 		l.fault("laptop %d: %s is sent a second time (%s)", l.index, form.Get("Action"), a)
 	}
+	if form.Get("Action") == "RevokeSecurityGroupIngress" && form.Get("SecurityGroupRuleId.1") == "" {
+		l.fault("laptop %d revokes a rule by what it admits, not by its id: %s", l.index, brief(form))
+	}
 	if l.claim.rule == "" {
 		return
 	}

@@ -288,8 +288,16 @@ func (a sharedAPI) Modify(ctx context.Context, g, id string, n NewRule) error {
 	return a.around(func() error { return a.s.world.Modify(ctx, g, id, n) })
 }
 
+// Revoke also takes a source for an id, as EC2 does: TestMutants makes the program use that.
 func (a sharedAPI) Revoke(ctx context.Context, g, id string) error {
-	return a.around(func() error { return a.s.world.Revoke(ctx, g, id) })
+	return a.around(func() error {
+		for _, r := range a.s.rules {
+			if r.CIDR.String() == id {
+				return a.s.world.Revoke(ctx, g, r.ID)
+			}
+		}
+		return a.s.world.Revoke(ctx, g, id)
+	})
 }
 
 func (a sharedAPI) Tag(ctx context.Context, id, k, v string) error {
