@@ -62,7 +62,7 @@ func TestMutants(t *testing.T) {
 				if err == nil || found == nil {
 					t.Fatalf("the fault was not found: %v\n%s", err, out)
 				}
-				t.Logf("found in %v: %s%s", time.Since(began).Round(time.Second/10), found[1], found[2])
+				t.Logf("found in %v: %s", time.Since(began).Round(time.Second/10), found[1]+found[2]+found[3])
 			})
 		}
 	}
@@ -77,8 +77,9 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// mutantFound is how rapid tells of a schedule, or a table of its case. A test that fails otherwise has found nothing.
-var mutantFound = regexp.MustCompile(`\[rapid\] failed after (\d+ tests: .*)|--- FAIL: TestPlan/(.*)`)
+// mutantFound is how rapid tells of a schedule, also of one that goes well when it is tried again, or a table of its
+// case. A test that fails otherwise has found nothing.
+var mutantFound = regexp.MustCompile(`\[rapid\] failed after (\d+ tests: .*)|Original traceback \((.*)|--- FAIL: TestPlan/(.*)`)
 
 // mutatedTexts returns the files that have faults, by path, with all of them built in.
 func mutatedTexts(t *testing.T, root string) map[string]string {
