@@ -19,7 +19,7 @@ type judge struct {
 
 var (
 	byGroup = judge{"internal/sgsync", "TestSharedGroup", 5000}
-	byTeam  = judge{"cmd/emr-accessd", "TestTeam", 400} // in each of its halves
+	byTeam  = judge{"cmd/emr-accessd", "TestTeam", 800} // in each of its halves
 	byPlan  = judge{"internal/sgsync", "TestPlan", 1}   // a table: it takes none
 )
 
