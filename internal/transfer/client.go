@@ -39,12 +39,14 @@ type Client struct {
 	slots chan struct{}
 	lists chan struct{}
 	lost  *atomic.Bool
+
+	patience time.Duration
 }
 
 // Open begins a session on a stream to an SFTP server. cut must end the stream at once, also where it is stuck; it may be called
 // more than once.
 func Open(ctx context.Context, stream io.ReadWriteCloser, cut func()) (*Client, error) {
-	c := &Client{cut: cut, slots: make(chan struct{}, inFlight), lists: make(chan struct{}, inFlightLists), lost: &atomic.Bool{}}
+	c := &Client{cut: cut, slots: make(chan struct{}, inFlight), lists: make(chan struct{}, inFlightLists), lost: &atomic.Bool{}, patience: patience}
 	stop := context.AfterFunc(ctx, cut)
 	session, err := sftp.NewClientPipe(stream, lossy{stream, c.lost}, sftp.MaxConcurrentRequestsPerFile(inFlight))
 	if !stop() {
@@ -157,7 +159,7 @@ func (c *Client) leave(ctx context.Context) (stop func()) {
 		mu.Lock()
 		defer mu.Unlock()
 		if !done {
-			late = time.AfterFunc(patience, c.cut)
+			late = time.AfterFunc(c.patience, c.cut)
 		}
 	})
 	return func() {

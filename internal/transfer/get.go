@@ -78,6 +78,10 @@ func (c *Client) planGet(ctx context.Context, paths []string, dest string) (*pla
 	if dest == "" {
 		dest = "."
 	}
+	slash := os.IsPathSeparator(dest[len(dest)-1]) || localBase(dest) == ""
+	for len(dest) > len(filepath.VolumeName(dest))+1 && os.IsPathSeparator(dest[len(dest)-1]) {
+		dest = dest[:len(dest)-1]
+	}
 	at := missing
 	info, err := os.Stat(dest)
 	switch {
@@ -88,7 +92,7 @@ func (c *Client) planGet(ctx context.Context, paths []string, dest string) (*pla
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, destination{}, err
 	}
-	d, err := place(sources, dest, at, os.IsPathSeparator(dest[len(dest)-1]) || localBase(dest) == "", splitLocal)
+	d, err := place(sources, dest, at, slash, splitLocal)
 	if err != nil {
 		return nil, d, err
 	}
@@ -337,7 +341,7 @@ func (c *Client) GetStream(ctx context.Context, p string, to io.Writer, opt Opti
 	select { // a write to a pipe that nobody reads cannot be interrupted
 	case <-done:
 		return Report{Files: []Result{r}}, nil
-	case <-time.After(patience):
+	case <-time.After(c.patience):
 		return Report{Files: []Result{{From: r.From, To: r.To, Err: context.Cause(ctx)}}}, nil
 	}
 }

@@ -106,7 +106,7 @@ func (c *Client) remotePlace(sources []source, dest string) (destination, error)
 	if err != nil {
 		return destination{}, err
 	}
-	at, err := c.look(where)
+	at, err := c.look(trimSlash(where))
 	if err != nil {
 		return destination{}, err
 	}
