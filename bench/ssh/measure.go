@@ -33,7 +33,7 @@ type timing struct {
 
 // clean is an environment in which nothing of the user's own is found.
 func (w *world) clean() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=" + motoRegion,
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=" + motoRegion, "AWS_DEFAULT_REGION=" + motoRegion,
 		"AWS_CONFIG_FILE=" + w.path("none"), "AWS_SHARED_CREDENTIALS_FILE=" + w.path("none"), "AWS_EC2_METADATA_DISABLED=true"}
 }
 

@@ -88,15 +88,31 @@ func meterLine(verb string, c transfer.Counts, perSecond float64, width int) str
 	} else {
 		parts = append(parts, size(c.DoneBytes))
 	}
-	parts = append(parts, size(int64(perSecond))+"/s")
-	if left := c.Bytes - c.DoneBytes; c.Listed && left > 0 && perSecond >= 1 {
-		parts = append(parts, duration(time.Duration(float64(left)/perSecond*float64(time.Second)))+" left")
+	if perSecond >= 1 {
+		parts = append(parts, size(int64(perSecond))+"/s")
+		if left := c.Bytes - c.DoneBytes; c.Listed && left > 0 {
+			parts = append(parts, timeLeft(float64(left)/perSecond)+" left")
+		}
 	}
 	if name := path.Base(c.Current); c.Current != "" {
 		parts = append(parts, name)
 	}
 	return clip(strings.Join(parts, ", "), width)
 }
+
+// timeLeft is a guess, so it has no fractions.
+func timeLeft(seconds float64) string {
+	switch {
+	case seconds < 60:
+		return fmt.Sprintf("%.0f s", max(seconds, 1))
+	case seconds > maxLeft.Seconds():
+		return "days"
+	}
+	return duration(time.Duration(seconds) * time.Second)
+}
+
+// maxLeft is how far ahead a guess still means anything.
+const maxLeft = 48 * time.Hour
 
 // clip makes a text safe for a terminal, and cuts it so that it stays on one line.
 func clip(s string, width int) string {
