@@ -8,12 +8,14 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"strings"
 	"time"
 )
 
 // socks compares SOCKS proxies, where this emr-accessd has one: a download by curl through each, from a web server here.
 func (w *world) socks(s sizes) []kind {
-	if exec.Command(w.binary, "tunnel", "--help").Run() != nil {
+	// The help of an unknown command is the program's own, with exit code 0.
+	if help, err := exec.Command(w.binary, "tunnel", "--help").Output(); err != nil || !strings.Contains(string(help), "emr-accessd tunnel [flags]") {
 		w.skipped = append(w.skipped, "SOCKS: this emr-accessd has no command tunnel")
 		return nil
 	}
