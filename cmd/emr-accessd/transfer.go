@@ -21,6 +21,7 @@ type transferFlags struct {
 	src    []string
 	dest   string
 	dryRun bool
+	follow bool
 }
 
 // stream is the name that stands for standard input and output.
@@ -30,7 +31,7 @@ const transferRules = `Names are understood as by cp and scp: the last one is DE
 An existing folder as DEST takes the sources in; else the only source becomes DEST. A
 DEST with / at its end is a folder in any case, and made where it is missing. Folders
 are copied whole, without a flag. Symbolic links that are named are followed; those
-inside of folders are left out, and each is told.
+inside of folders are left out, and each is told, or followed too with -L.
 
 Each file is written under another name (.NAME.emr-accessd-….part) and renamed when it is
 whole, so that nobody ever sees half of it, and an old one stays until then. Modes and
@@ -127,6 +128,7 @@ func (f *transferFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.src, "src", nil, "a SOURCE, as `aws emr put` and `get` have it")
 	cmd.Flags().StringVar(&f.dest, "dest", "", "DEST, as `aws emr put` and `get` have it")
 	cmd.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "only say what would be copied where")
+	cmd.Flags().BoolVarP(&f.follow, "follow", "L", false, "copy what symbolic links in folders lead to")
 	cmd.Flags().BoolP("recursive", "r", true, "folders are copied whole in any case")
 	_ = cmd.Flags().MarkHidden("recursive") // for fingers that know scp
 	f.connectFlags.register(cmd)
@@ -224,7 +226,7 @@ func (a *app) transfer(cmd *cobra.Command, verb, cluster string, f transferFlags
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(400)) // each packet is garbage: measured, a fifth of the CPU time, for some MB
 	}
-	opt := transfer.Options{Meter: &transfer.Meter{}, DryRun: f.dryRun}
+	opt := transfer.Options{Meter: &transfer.Meter{}, DryRun: f.dryRun, Follow: f.follow}
 	begun := time.Now()
 	stop := a.showMeter(verb, opt.Meter)
 	report, err := copyAll(ctx, session, opt)

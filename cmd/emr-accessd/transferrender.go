@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"time"
 
@@ -73,7 +74,7 @@ func (a *app) transferred(ctx context.Context, client *sshsession.Client, ans tr
 	}
 	switch {
 	case len(failed) > 0:
-		return a.lostLink(ctx, client, a.tellFailed(failed, ans.Copied))
+		return a.lostLink(ctx, client, a.tellFailed(ans.Direction, failed, ans.Copied))
 	case !ans.DryRun && (a.status != nil || a.flags.verbose):
 		fmt.Fprintf(a.Err, "emr-accessd: %s\n", summary(ans, took))
 	}
@@ -107,7 +108,7 @@ func (a *app) tellParts(verb string, failed []transfer.Result) {
 }
 
 // tellFailed makes one error of many: the only one itself, else each is told in a line of its own and the error counts them.
-func (a *app) tellFailed(failed []transfer.Result, copied int) error {
+func (a *app) tellFailed(verb string, failed []transfer.Result, copied int) error {
 	first := func(f transfer.Result) error { return fmt.Errorf("%s: %w", f.From, f.Err) }
 	var own []transfer.Result // without those that only suffer from another's error
 	for _, f := range failed {
@@ -119,7 +120,7 @@ func (a *app) tellFailed(failed []transfer.Result, copied int) error {
 		own = failed[:1]
 	}
 	if len(failed) == 1 {
-		return hintTransfer(first(failed[0]))
+		return hintTransfer(verb, first(failed[0]))
 	}
 	for i, f := range own {
 		if i == maxTold {
@@ -129,7 +130,7 @@ func (a *app) tellFailed(failed []transfer.Result, copied int) error {
 		fmt.Fprintf(a.Err, "emr-accessd: error: %s\n", printable(first(f).Error()))
 	}
 	err := fmt.Errorf("%d of %d files were not copied", len(failed), len(failed)+copied)
-	return hintTransfer(transferError{err, own[0].Err})
+	return hintTransfer(verb, transferError{err, own[0].Err})
 }
 
 // transferError counts files, and still is the error that one of them had.
@@ -140,7 +141,14 @@ type transferError struct {
 
 func (e transferError) Unwrap() error { return e.cause }
 
-func hintTransfer(err error) error {
+func hintTransfer(verb string, err error) error {
+	_, there := errors.AsType[*fs.PathError](err) // an error of this computer has its path
+	switch {
+	case errors.Is(err, fs.ErrPermission) && !there && verb == "put":
+		return hinted{err, exitFailed, "put it into your home on the node, and move it from there: emr-accessd connect CLUSTER -- sudo mv …"}
+	case errors.Is(err, fs.ErrPermission) && !there:
+		return hinted{err, exitFailed, "what only root may read goes through: emr-accessd connect CLUSTER -- sudo cat FILE"}
+	}
 	if full, ok := errors.AsType[*transfer.FullError](err); ok && !full.Here {
 		return hinted{err, exitFailed, "see what fills it: emr-accessd connect CLUSTER -- df -h; /mnt has the most room on an EMR node"}
 	}

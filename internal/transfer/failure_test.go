@@ -184,3 +184,28 @@ func TestLinks(t *testing.T) {
 		t.Errorf("get: %s, left out %v", got, r.Skipped)
 	}
 }
+
+// With Follow they are what they lead to, but for those that lead nowhere or back.
+func TestFollow(t *testing.T) {
+	here, home, back := t.TempDir(), t.TempDir(), t.TempDir()
+	for _, folder := range []string{here, home} {
+		tree(t, folder, map[string]string{"d/f": "f", "d/sub/": "", "secret": "s", "other/x/y": "y"})
+		for link, to := range map[string]string{"d/file": "../secret", "d/loop": ".", "d/sub/up": "../../d", "d/dangling": "nowhere", "d/out": "../other", "other/x/again": "../../d"} {
+			if err := os.Symlink(to, filepath.Join(folder, link)); err != nil {
+				t.Skip(err)
+			}
+		}
+	}
+	const want = "d/ d/f d/file d/out/ d/out/x/ d/out/x/y d/sub/"
+	c, _ := startServer(t, home)
+	r, err := c.Put(t.Context(), []string{filepath.Join(here, "d")}, "to/", Options{Follow: true})
+	whole(t, r, err)
+	if got := listing(t, filepath.Join(home, "to")); got != want || len(r.Skipped) != 4 || content(t, filepath.Join(home, "to/d/file")) != "s" {
+		t.Errorf("put: %s, left out %v", got, r.Skipped)
+	}
+	r, err = c.Get(t.Context(), []string{"d"}, back, Options{Follow: true})
+	whole(t, r, err)
+	if got := listing(t, back); got != want || len(r.Skipped) != 4 || content(t, filepath.Join(back, "d/out/x/y")) != "y" {
+		t.Errorf("get: %s, left out %v", got, r.Skipped)
+	}
+}

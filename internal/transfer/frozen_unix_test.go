@@ -52,4 +52,3 @@ func TestFrozen(t *testing.T) {
 		}
 	}
 }
-

@@ -37,7 +37,7 @@ type identity struct {
 // before anything was copied; what became of the files is in the report.
 func (c *Client) Get(ctx context.Context, paths []string, dest string, opt Options) (Report, error) {
 	defer c.leave(ctx)()
-	p, d, err := c.planGet(ctx, paths, dest)
+	p, d, err := c.planGet(ctx, paths, dest, opt.Follow)
 	if err != nil {
 		return Report{}, err
 	}
@@ -70,7 +70,7 @@ func (c *Client) Get(ctx context.Context, paths []string, dest string, opt Optio
 }
 
 // planGet finds out what is to be copied where.
-func (c *Client) planGet(ctx context.Context, paths []string, dest string) (*plan, destination, error) {
+func (c *Client) planGet(ctx context.Context, paths []string, dest string, follow bool) (*plan, destination, error) {
 	sources, infos, err := c.sources(ctx, paths)
 	if err != nil {
 		return nil, destination{}, err
@@ -96,7 +96,7 @@ func (c *Client) planGet(ctx context.Context, paths []string, dest string) (*pla
 	if err != nil {
 		return nil, d, err
 	}
-	p := &plan{}
+	p := &plan{follow: follow}
 	for i, s := range sources {
 		if err := c.listRemote(ctx, p, s, d.names[i], infos[i]); err != nil {
 			return nil, d, err

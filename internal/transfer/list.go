@@ -20,30 +20,42 @@ var (
 
 // listLocal adds a source of this computer to a plan. What lies in a folder is opened below that folder only, so that nothing else
 // is sent when a link comes in between.
-func (p *plan) listLocal(ctx context.Context, s source, to string) (closer func(), err error) {
+func (p *plan) listLocal(ctx context.Context, s source, to string) error {
 	info, err := os.Stat(s.path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	e := entry{from: s.path, to: to, size: info.Size(), mode: info.Mode(), time: info.ModTime()}
 	if !s.dir {
-		e.open = func() (*os.File, error) { return os.Open(s.path) }
-		p.add(e)
-		return func() {}, nil
+		p.add(entry{from: s.path, to: to, size: info.Size(), mode: info.Mode(), time: info.ModTime(),
+			open: func() (*os.File, error) { return os.Open(s.path) }})
+		return nil
 	}
-	root, err := os.OpenRoot(s.path)
+	real, err := filepath.EvalSymlinks(s.path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p.add(e)
-	var walk func(rel string, depth int)
-	walk = func(rel string, depth int) {
+	if err := p.listTree(ctx, s.path, to, info, chain{real}); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// listTree adds a folder of this computer with what is in it.
+func (p *plan) listTree(ctx context.Context, top, to string, info fs.FileInfo, above chain) error {
+	root, err := os.OpenRoot(top)
+	if err != nil {
+		return err
+	}
+	p.roots = append(p.roots, root)
+	p.add(entry{from: top, to: to, mode: info.Mode(), time: info.ModTime()})
+	var walk func(rel string, above chain)
+	walk = func(rel string, above chain) {
 		infos, err := readDir(root, rel)
-		if err == nil && depth > maxDepth {
+		if err == nil && len(above) > maxDepth {
 			err = errDeep
 		}
 		if err != nil {
-			p.fail(filepath.Join(s.path, rel), err)
+			p.fail(filepath.Join(top, rel), err)
 			return
 		}
 		for _, info := range infos {
@@ -51,20 +63,48 @@ func (p *plan) listLocal(ctx context.Context, s source, to string) (closer func(
 				return
 			}
 			below := filepath.Join(rel, info.Name())
-			e := entry{from: filepath.Join(s.path, below), to: path.Join(to, filepath.ToSlash(below)),
+			e := entry{from: filepath.Join(top, below), to: path.Join(to, filepath.ToSlash(below)),
 				size: info.Size(), mode: info.Mode(), time: info.ModTime(),
 				open: func() (*os.File, error) { return root.Open(below) }}
+			if p.follow && e.mode.Type() == fs.ModeSymlink {
+				p.followLocal(ctx, e, above)
+				continue
+			}
 			if p.add(e) {
-				p.fail(s.path, errMany)
+				p.fail(top, errMany)
 				return
 			}
 			if info.IsDir() {
-				walk(below, depth+1)
+				walk(below, above.below(filepath.Join(above[len(above)-1], info.Name())))
 			}
 		}
 	}
-	walk(".", 1)
-	return func() { root.Close() }, context.Cause(ctx)
+	walk(".", above)
+	return nil
+}
+
+// followLocal adds what a link leads to, which may lie anywhere: the user has asked for it.
+func (p *plan) followLocal(ctx context.Context, link entry, above chain) {
+	real, err := filepath.EvalSymlinks(link.from)
+	var info fs.FileInfo
+	if err == nil {
+		info, err = os.Stat(real)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		p.skip(link.from, "a link to nothing")
+	case err != nil:
+		p.fail(link.from, err)
+	case info.IsDir() && slices.Contains(above, real):
+		p.skip(link.from, errLoop)
+	case info.IsDir():
+		if err := p.listTree(ctx, link.from, link.to, info, above.below(real)); err != nil {
+			p.fail(link.from, err)
+		}
+	default:
+		p.add(entry{from: link.from, to: link.to, size: info.Size(), mode: info.Mode(), time: info.ModTime(),
+			open: func() (*os.File, error) { return os.Open(real) }})
+	}
 }
 
 // readDir lists a folder below a root, sorted by name. What is gone by the time it is looked at is left out.
@@ -94,11 +134,19 @@ func (c *Client) listRemote(ctx context.Context, p *plan, s source, to string, i
 	if !info.IsDir() {
 		return nil
 	}
+	above := chain{}
+	if p.follow {
+		real, err := c.sftp.RealPath(trimSlash(s.path))
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.path, c.remote(err))
+		}
+		above = chain{real}
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var group sync.WaitGroup
-	var walk func(folder, to string, depth int)
-	walk = func(folder, to string, depth int) {
+	var walk func(folder, to string, above chain, depth int)
+	walk = func(folder, to string, above chain, depth int) {
 		infos, err := c.list(ctx, folder)
 		if err == nil && depth > maxDepth {
 			err = errDeep
@@ -116,23 +164,66 @@ func (c *Client) listRemote(ctx context.Context, p *plan, s source, to string, i
 				p.fail(from, err)
 				continue
 			}
-			e := entry{from: from, to: path.Join(to, info.Name()), size: info.Size(), mode: info.Mode(), time: info.ModTime()}
-			if e.size < 0 {
-				p.fail(from, errors.New("the server tells an impossible size"))
-				continue
+			one := func() {
+				e, here := entry{from: from, to: path.Join(to, info.Name())}, above
+				if p.follow {
+					if info, here = c.follow(p, from, info, above); info == nil {
+						return
+					}
+				}
+				e.size, e.mode, e.time = info.Size(), info.Mode(), info.ModTime()
+				switch {
+				case e.size < 0:
+					p.fail(from, errors.New("the server tells an impossible size"))
+				case p.add(e):
+					cancel(errMany)
+				case info.IsDir():
+					walk(from, e.to, here, depth+1)
+				}
 			}
-			if p.add(e) {
-				cancel(errMany)
-				return
-			}
-			if info.IsDir() {
-				group.Go(func() { walk(from, e.to, depth+1) })
+			if info.Mode().IsRegular() {
+				one()
+			} else {
+				group.Go(one)
 			}
 		}
 	}
-	walk(trimSlash(s.path), to, 1)
+	walk(trimSlash(s.path), to, above, 1)
 	group.Wait()
 	return context.Cause(ctx)
+}
+
+// follow finds what a link of the server leads to; anything else is itself. nil says that it is left out, which is noted.
+func (c *Client) follow(p *plan, from string, info fs.FileInfo, above chain) (fs.FileInfo, chain) {
+	if info.Mode().Type() != fs.ModeSymlink {
+		if info.IsDir() {
+			above = above.below(under(above[len(above)-1], info.Name()))
+		}
+		return info, above
+	}
+	c.lists <- struct{}{}
+	defer func() { <-c.lists }()
+	there, err := c.sftp.Stat(from)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		p.skip(from, "a link to nothing")
+		return nil, nil
+	case err != nil:
+		p.fail(from, c.remote(err))
+		return nil, nil
+	case !there.IsDir():
+		return there, above
+	}
+	real, err := c.sftp.RealPath(from)
+	if err != nil {
+		p.fail(from, c.remote(err))
+		return nil, nil
+	}
+	if slices.Contains(above, real) {
+		p.skip(from, errLoop)
+		return nil, nil
+	}
+	return there, above.below(real)
 }
 
 // list lists a folder of the server.

@@ -35,13 +35,38 @@ func (e entry) depth() int {
 
 // plan is what is to be done.
 type plan struct {
+	follow  bool
 	mu      sync.Mutex // several folders are listed at a time
 	folders []entry
 	files   []entry
 	skipped []Skipped
 	failed  []Result
 	entries int
+	roots   []*os.Root // of folders of this computer
 }
+
+// close closes the folders that files are opened in.
+func (p *plan) close() {
+	for _, r := range p.roots {
+		r.Close()
+	}
+}
+
+// skip leaves something out.
+func (p *plan) skip(path, why string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.skipped = append(p.skipped, Skipped{path, why})
+}
+
+// chain are the real paths of a folder and of those above it, to notice a link that leads back into one of them.
+type chain []string
+
+// below is the chain of a folder in the last one.
+func (c chain) below(real string) chain { return append(c[:len(c):len(c)], real) }
+
+// errLoop says that a link leads to a folder that it lies in.
+const errLoop = "a link to a folder that it lies in"
 
 // Skipped is what was left out of a folder on purpose.
 type Skipped struct {

@@ -19,6 +19,7 @@ import (
 type Options struct {
 	Meter  *Meter // may be nil
 	DryRun bool   // only list what would be copied; Bytes of the results are sizes
+	Follow bool   // symbolic links in folders are what they lead to; otherwise they are left out
 }
 
 // putter is one call of Put.
@@ -36,7 +37,7 @@ type putter struct {
 // The error is one that came before anything was copied; what became of the files is in the report.
 func (c *Client) Put(ctx context.Context, paths []string, dest string, opt Options) (Report, error) {
 	defer c.leave(ctx)()
-	p, d, closeAll, err := c.planPut(ctx, paths, dest)
+	p, d, closeAll, err := c.planPut(ctx, paths, dest, opt.Follow)
 	defer closeAll()
 	if err != nil {
 		return Report{}, err
@@ -64,13 +65,9 @@ func (c *Client) Put(ctx context.Context, paths []string, dest string, opt Optio
 }
 
 // planPut finds out what is to be copied where.
-func (c *Client) planPut(ctx context.Context, paths []string, dest string) (_ *plan, _ destination, closeAll func(), err error) {
-	p, closers := &plan{}, []func(){}
-	closeAll = func() {
-		for _, f := range closers {
-			f()
-		}
-	}
+func (c *Client) planPut(ctx context.Context, paths []string, dest string, follow bool) (_ *plan, _ destination, closeAll func(), err error) {
+	p := &plan{follow: follow}
+	closeAll = p.close
 	var sources []source
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -87,11 +84,9 @@ func (c *Client) planPut(ctx context.Context, paths []string, dest string) (_ *p
 		return nil, d, closeAll, err
 	}
 	for i, s := range sources {
-		closer, err := p.listLocal(ctx, s, d.names[i])
-		if err != nil {
+		if err := p.listLocal(ctx, s, d.names[i]); err != nil {
 			return nil, d, closeAll, err
 		}
-		closers = append(closers, closer)
 	}
 	p.sort()
 	return p, d, closeAll, nil
@@ -293,7 +288,7 @@ func (c *Client) explainOpen(err error, folder string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("the folder %s does not exist on the node", folder)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("no permission to write in the folder %s of the node", folder)
+		return fmt.Errorf("make a file in %s: %w", folder, err)
 	}
 	return c.full(fmt.Errorf("make a file: %w", c.remote(err)), folder)
 }
