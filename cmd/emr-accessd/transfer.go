@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/sshsession"
 	"github.com/emr-accessd/emr-accessd/internal/transfer"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // transferFlags are the flags of put and get.
@@ -22,6 +25,8 @@ type transferFlags struct {
 	dest   string
 	dryRun bool
 	follow bool
+
+	noMeter bool
 }
 
 // stream is the name that stands for standard input and output.
@@ -110,6 +115,9 @@ the node tells.`,
 			if dest == stream && (a.flags.json || f.dryRun) {
 				return usageError{errors.New("standard output cannot carry both a file and an answer"), cmd.CommandPath()}
 			}
+			if dest == stream {
+				f.noMeter = a.quietOutput()
+			}
 			return a.transfer(cmd, "get", cluster, f, strings.Join(sources, " "), func(ctx context.Context, c *transfer.Client, opt transfer.Options) (transfer.Report, error) {
 				if dest == stream {
 					return c.GetStream(ctx, sources[0], a.Out, opt)
@@ -125,8 +133,8 @@ the node tells.`,
 func (f *transferFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVarP(&f.identity, "identity", "i", nil, "private key `file` to log in with")
 	cmd.Flags().StringVarP(&f.login, "login", "l", "hadoop", "user to log in as")
-	cmd.Flags().StringArrayVar(&f.src, "src", nil, "a SOURCE, as `aws emr put` and `get` have it")
-	cmd.Flags().StringVar(&f.dest, "dest", "", "DEST, as `aws emr put` and `get` have it")
+	cmd.Flags().StringArrayVar(&f.src, "src", nil, "`path` of a SOURCE, as with aws emr put")
+	cmd.Flags().StringVar(&f.dest, "dest", "", "`path` of DEST, as with aws emr put")
 	cmd.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "only say what would be copied where")
 	cmd.Flags().BoolVarP(&f.follow, "follow", "L", false, "copy what symbolic links in folders lead to")
 	cmd.Flags().BoolP("recursive", "r", true, "folders are copied whole in any case")
@@ -179,6 +187,9 @@ func (f *transferFlags) split(cmd *cobra.Command, args []string) (cluster string
 	if cmd.Name() == "put" && sources[0] == stream && dest == "" {
 		return "", nil, "", usage("standard input has no name: DEST is needed")
 	}
+	if sources[0] == stream && f.dryRun {
+		return "", nil, "", usage("standard input cannot be looked at beforehand")
+	}
 	if cmd.Name() == "get" && dest == "" {
 		dest = "."
 	}
@@ -228,13 +239,24 @@ func (a *app) transfer(cmd *cobra.Command, verb, cluster string, f transferFlags
 	}
 	opt := transfer.Options{Meter: &transfer.Meter{}, DryRun: f.dryRun, Follow: f.follow}
 	begun := time.Now()
-	stop := a.showMeter(verb, opt.Meter)
+	stop := func() {}
+	if !f.noMeter {
+		stop = a.showMeter(verb, opt.Meter)
+	}
 	report, err := copyAll(ctx, session, opt)
 	stop()
 	if err != nil {
 		return a.lostLink(ctx, client, hintFar(err, far))
 	}
 	return a.transferred(ctx, client, transferAnswer{Cluster: p.cluster, Direction: verb, DryRun: f.dryRun}, report, time.Since(begun))
+}
+
+// quietOutput prepares for standard output that is somebody's data: a reader that has had enough (head) must not end the program
+// before the rule is given back, and where it is a terminal, no progress line is drawn into it.
+func (a *app) quietOutput() (noMeter bool) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a write then fails; without, it kills
+	out, ok := a.Out.(*os.File)
+	return ok && term.IsTerminal(int(out.Fd()))
 }
 
 // openTransfer begins an SFTP session.
@@ -255,13 +277,21 @@ func openTransfer(ctx context.Context, client *sshsession.Client) (*transfer.Cli
 
 // lostLink finds the reason of an error that came because the connection ended, or because the user ended it.
 func (a *app) lostLink(ctx context.Context, client *sshsession.Client, err error) error {
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return errStopped
-	case errors.Is(err, transfer.ErrLost) && client.Err() != nil:
-		return hinted{client.Err(), exitFailed, "run it again: no half file is left under its own name"}
 	}
-	return err
+	if !errors.Is(err, transfer.ErrLost) {
+		return err
+	}
+	select { // the end of the SFTP session is seen before the end of the connection under it
+	case <-client.Done():
+	case <-time.After(time.Second):
+	}
+	const again = "run it again: no half file is left under its own name"
+	if lost := client.Err(); lost != nil {
+		return hinted{fmt.Errorf("%w (%w)", lost, err), exitFailed, again}
+	}
+	return hinted{err, exitFailed, again}
 }
 
 // errStopped is a transfer that the user has ended.

@@ -73,6 +73,8 @@ func (a *app) transferred(ctx context.Context, client *sshsession.Client, ans tr
 		}
 	}
 	switch {
+	case len(failed) > 0 && ctx.Err() != nil:
+		return hinted{fmt.Errorf("%s: %s", errStopped, notCopied(failed, ans.Copied)), exitFailed, errStopped.hint}
 	case len(failed) > 0:
 		return a.lostLink(ctx, client, a.tellFailed(ans.Direction, failed, ans.Copied))
 	case !ans.DryRun && (a.status != nil || a.flags.verbose):
@@ -129,8 +131,11 @@ func (a *app) tellFailed(verb string, failed []transfer.Result, copied int) erro
 		}
 		fmt.Fprintf(a.Err, "emr-accessd: error: %s\n", printable(first(f).Error()))
 	}
-	err := fmt.Errorf("%d of %d files were not copied", len(failed), len(failed)+copied)
-	return hintTransfer(verb, transferError{err, own[0].Err})
+	return hintTransfer(verb, transferError{errors.New(notCopied(failed, copied)), own[0].Err})
+}
+
+func notCopied(failed []transfer.Result, copied int) string {
+	return fmt.Sprintf("%d of %d files were not copied", len(failed), len(failed)+copied)
 }
 
 // transferError counts files, and still is the error that one of them had.

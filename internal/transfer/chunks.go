@@ -67,6 +67,8 @@ func (c *Client) download(ctx context.Context, src io.ReaderAt, size int64, dst 
 		n, err := src.ReadAt(buf, off)
 		switch {
 		case n == len(buf):
+		case err == nil:
+			return true, fmt.Errorf("read: %w", errAnswer)
 		case errors.Is(err, io.EOF):
 			return true, errShorter
 		default:
@@ -91,6 +93,9 @@ func (c *Client) download(ctx context.Context, src io.ReaderAt, size int64, dst 
 func (c *Client) downloadUnsized(ctx context.Context, src io.ReaderAt, dst io.WriterAt, note func(int)) (size int64, err error) {
 	err = c.workers(ctx, 1, func(_ context.Context, buf []byte) (bool, error) {
 		n, err := src.ReadAt(buf, size)
+		if n == 0 && err == nil {
+			err = errAnswer
+		}
 		if err != nil && !errors.Is(err, io.EOF) {
 			return true, fmt.Errorf("read: %w", c.remote(err))
 		}
@@ -130,7 +135,11 @@ func (c *Client) upload(ctx context.Context, src io.Reader, size int64, dst io.W
 		}
 		if n > 0 {
 			if _, err := dst.WriteAt(buf[:n], off); err != nil {
-				return true, fmt.Errorf("write: %w", c.remote(err))
+				err = fmt.Errorf("write: %w", c.remote(err))
+				if in, ok := src.(*input); ok {
+					in.stop(err) // another worker may wait for input that does not come
+				}
+				return true, err
 			}
 			note(n)
 		}
@@ -138,6 +147,25 @@ func (c *Client) upload(ctx context.Context, src io.Reader, size int64, dst io.W
 	})
 	return next, err
 }
+
+// input is a stream whose reads can be ended. (The read of a terminal or a pipe cannot: it is left to end by itself.)
+type input struct {
+	*io.PipeReader
+	pump *io.PipeWriter
+}
+
+func newInput(from io.Reader) *input {
+	in := &input{}
+	in.PipeReader, in.pump = io.Pipe()
+	go func() {
+		_, err := io.Copy(in.pump, from)
+		in.pump.CloseWithError(err)
+	}()
+	return in
+}
+
+// stop lets reads end with an error, now and later.
+func (in *input) stop(err error) { in.pump.CloseWithError(err) }
 
 // ordered is a stream that takes chunks in any order and writes them in theirs.
 type ordered struct {

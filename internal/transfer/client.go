@@ -39,6 +39,7 @@ type Client struct {
 	slots chan struct{}
 	lists chan struct{}
 	lost  *atomic.Bool
+	ended chan struct{} // closed when the session has ended
 
 	patience time.Duration
 }
@@ -46,7 +47,8 @@ type Client struct {
 // Open begins a session on a stream to an SFTP server. cut must end the stream at once, also where it is stuck; it may be called
 // more than once.
 func Open(ctx context.Context, stream io.ReadWriteCloser, cut func()) (*Client, error) {
-	c := &Client{cut: cut, slots: make(chan struct{}, inFlight), lists: make(chan struct{}, inFlightLists), lost: &atomic.Bool{}, patience: patience}
+	c := &Client{cut: cut, slots: make(chan struct{}, inFlight), lists: make(chan struct{}, inFlightLists), lost: &atomic.Bool{},
+		ended: make(chan struct{}), patience: patience}
 	stop := context.AfterFunc(ctx, cut)
 	session, err := sftp.NewClientPipe(stream, lossy{stream, c.lost}, sftp.MaxConcurrentRequestsPerFile(inFlight))
 	if !stop() {
@@ -59,6 +61,7 @@ func Open(ctx context.Context, stream io.ReadWriteCloser, cut func()) (*Client, 
 	go func() {
 		_ = session.Wait()
 		c.lost.Store(true)
+		close(c.ended)
 	}()
 	return c, nil
 }
@@ -121,8 +124,8 @@ func (c *Client) full(err error, folder string) error {
 	if !errors.Is(err, errFailure) {
 		return err
 	}
-	st, serr := c.sftp.StatVFS(folder)
-	if serr != nil || st.Blocks == 0 {
+	st := c.freeSpace(folder)
+	if st == nil {
 		return fmt.Errorf("%w: a full disk or a quota is the usual reason", err)
 	}
 	free := st.Bavail * st.Frsize

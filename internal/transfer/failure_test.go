@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pkg/sftp"
 )
 
 // paced is a stream that goes on only as long as it is let.
@@ -69,6 +71,42 @@ func TestInterrupted(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Input that does not come hides neither a server that has died nor a disk that is full.
+func TestIdleInput(t *testing.T) {
+	c, process := startServer(t, t.TempDir())
+	in, _ := io.Pipe()
+	defer in.Close()
+	m := &Meter{}
+	go func() {
+		for m.Read().DoneBytes == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		_ = process.Kill()
+	}()
+	r, err := c.PutStream(t.Context(), io.MultiReader(strings.NewReader(noise(chunk)), in), "f", Options{Meter: m})
+	if err != nil || !errors.Is(r.Err(), ErrLost) || r.Files[0].Part == "" {
+		t.Errorf("%v, %+v", err, r.Files)
+	}
+	h := &fullDisk{}
+	c = startHandlers(t, sftp.Handlers{FilePut: h, FileCmd: h, FileList: &liar{folders: map[string][]lie{"/": nil}}})
+	r, err = c.PutStream(t.Context(), io.MultiReader(strings.NewReader(noise(chunk)), in), "/f", Options{})
+	if err != nil || !errors.Is(r.Err(), errFailure) || h.removed != 1 {
+		t.Errorf("%v, %+v, removed %d", err, r.Files, h.removed)
+	}
+}
+
+// fullDisk is a server that takes no byte, and cannot tell how full it is.
+type fullDisk struct{ removed int }
+
+func (*fullDisk) Filewrite(*sftp.Request) (io.WriterAt, error) { return failing{}, nil }
+
+func (d *fullDisk) Filecmd(r *sftp.Request) error {
+	if r.Method == "Remove" {
+		d.removed++
+	}
+	return nil
 }
 
 // The server dies while a folder is fetched: no half file, and the rest is not tried.

@@ -126,7 +126,7 @@ func (c *Client) sources(ctx context.Context, paths []string) ([]source, []fs.Fi
 		group.Go(func() {
 			c.lists <- struct{}{}
 			defer func() { <-c.lists }()
-			infos[i], errs[i] = c.sftp.Stat(p)
+			infos[i], errs[i] = c.stat(p)
 		})
 	}
 	group.Wait()
@@ -249,11 +249,11 @@ func (g *getter) file(ctx context.Context, e entry) (r Result) {
 
 // open opens a file of the server.
 func (c *Client) open(p string) (*sftp.File, fs.FileInfo, error) {
-	src, err := c.sftp.Open(p)
+	src, err := c.openToRead(p)
 	if err != nil {
 		return nil, nil, c.remote(err)
 	}
-	info, err := src.Stat()
+	info, err := told(src.Stat())
 	switch {
 	case err != nil:
 		err = c.remote(err)

@@ -153,3 +153,43 @@ func TestCollision(t *testing.T) {
 		t.Errorf("a file of before is replaced: %v", err)
 	}
 }
+
+// A server may answer anything: no panic, no file, and an end.
+func FuzzServer(f *testing.F) {
+	const version = "\x00\x00\x00\x05\x02\x00\x00\x00\x03"
+	f.Add([]byte(""))
+	f.Add([]byte("Welcome to the node!\r\n"))
+	f.Add([]byte(version))
+	f.Add([]byte(version + "\x00\x00\x00\x11\x65\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00"))      // STATUS
+	f.Add([]byte(version + "\x00\x00\x00\x11\x69\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x41\xff\x00\x00\x00\x00"))      // ATTRS of a folder
+	f.Add([]byte(version + "\x00\x00\x00\x0a\x66\x00\x00\x00\x01\x00\x00\x00\x01h\x00\x00\x00\x05\x68\x00\x00\x00\x02")) // HANDLE
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		dir := t.TempDir()
+		tree(t, dir, map[string]string{"f": "f", "dest/": ""})
+		for _, verb := range []string{"get", "put", "stream"} {
+			stream := pipes{io.MultiReader(strings.NewReader(string(answer))), discard{}}
+			c, err := Open(t.Context(), stream, func() {})
+			if err != nil {
+				continue
+			}
+			switch verb {
+			case "get":
+				_, _ = c.Get(t.Context(), []string{"d*", "e"}, filepath.Join(dir, "dest"), Options{Follow: true})
+			case "put":
+				_, _ = c.Put(t.Context(), []string{filepath.Join(dir, "f"), filepath.Join(dir, "dest")}, "d/", Options{})
+			case "stream":
+				_, _ = c.GetStream(t.Context(), "d", io.Discard, Options{})
+			}
+		}
+		for name := range strings.FieldsSeq(listing(t, dir)) {
+			if strings.HasSuffix(name, partTail) {
+				t.Errorf("there remains %s", name)
+			}
+		}
+	})
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) Close() error                { return nil }

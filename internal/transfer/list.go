@@ -136,7 +136,7 @@ func (c *Client) listRemote(ctx context.Context, p *plan, s source, to string, i
 	}
 	above := chain{}
 	if p.follow {
-		real, err := c.sftp.RealPath(trimSlash(s.path))
+		real, err := c.realPath(trimSlash(s.path))
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.path, c.remote(err))
 		}
@@ -203,7 +203,7 @@ func (c *Client) follow(p *plan, from string, info fs.FileInfo, above chain) (fs
 	}
 	c.lists <- struct{}{}
 	defer func() { <-c.lists }()
-	there, err := c.sftp.Stat(from)
+	there, err := c.stat(from)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		p.skip(from, "a link to nothing")
@@ -214,7 +214,7 @@ func (c *Client) follow(p *plan, from string, info fs.FileInfo, above chain) (fs
 	case !there.IsDir():
 		return there, above
 	}
-	real, err := c.sftp.RealPath(from)
+	real, err := c.realPath(from)
 	if err != nil {
 		p.fail(from, c.remote(err))
 		return nil, nil
@@ -246,7 +246,7 @@ func isPattern(p string) bool { return strings.ContainsAny(path.Base(p), `*?[`) 
 
 // expand finds what a path of the server means: itself where it exists, else what its last name fits as a pattern.
 func (c *Client) expand(ctx context.Context, p string) ([]string, error) {
-	if _, err := c.sftp.Lstat(p); err == nil || !strings.ContainsAny(p, `*?[`) {
+	if _, err := c.lstat(p); err == nil || !strings.ContainsAny(p, `*?[`) {
 		return []string{p}, nil // the user sees an error, if there is one, when it is looked at
 	} else if c.isLost(err) {
 		return nil, ErrLost

@@ -51,8 +51,8 @@ func (c *Client) Put(ctx context.Context, paths []string, dest string, opt Optio
 		return dryRun(p, u.to), nil
 	}
 	if d.mkdir {
-		if err := c.sftp.MkdirAll(d.folder); err != nil {
-			return Report{}, fmt.Errorf("make the folder %s on the node: %w", d.folder, c.remote(err))
+		if err := c.mkdirAll(d.folder); err != nil {
+			return Report{}, fmt.Errorf("make the folder %s on the node: %w", d.folder, err)
 		}
 	}
 	for _, level := range p.levels() {
@@ -126,7 +126,7 @@ func splitRemote(p string) (folder, name string) {
 
 // look finds out what is at a path of the server.
 func (c *Client) look(p string) (state, error) {
-	info, err := c.sftp.Stat(p)
+	info, err := c.stat(p)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return missing, nil
@@ -148,7 +148,7 @@ func (u *putter) mkdir(e entry) {
 	err := u.c.sftp.Mkdir(u.to(e))
 	made := err == nil
 	if err != nil && !u.c.isLost(err) {
-		if info, serr := u.c.sftp.Stat(u.to(e)); serr == nil && info.IsDir() {
+		if info, serr := u.c.stat(u.to(e)); serr == nil && info.IsDir() {
 			err = nil
 		} else if serr == nil {
 			err = errors.New("there is a file of this name")
@@ -234,7 +234,7 @@ func (c *Client) store(ctx context.Context, to string, note func(int), fill func
 	if ctx.Err() != nil {
 		return 0, "", context.Cause(ctx)
 	}
-	dst, err := c.sftp.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	dst, err := c.openFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		if c.isLost(err) {
 			left = part // the answer may be what was lost
@@ -246,7 +246,7 @@ func (c *Client) store(ctx context.Context, to string, note func(int), fill func
 			return
 		}
 		_ = dst.Close()
-		if rerr := c.sftp.Remove(part); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+		if rerr := c.remove(part); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 			left = part
 		}
 	}()
@@ -268,7 +268,7 @@ func (c *Client) complete(dst *sftp.File, part string, size int64, finish func(p
 	var group sync.WaitGroup
 	group.Go(func() { errs[0] = finish(part) })
 	group.Go(func() {
-		info, err := c.sftp.Stat(part)
+		info, err := c.stat(part)
 		switch {
 		case err != nil:
 			errs[1] = fmt.Errorf("look at what was sent: %w", c.remote(err))
@@ -320,14 +320,18 @@ func (c *Client) PutStream(ctx context.Context, from io.Reader, dest string, opt
 	if m == nil {
 		m = &Meter{}
 	}
-	// The read of a terminal or pipe cannot be interrupted; this one can, and leaves that to end by itself.
-	in, pump := io.Pipe()
+	in := newInput(from)
+	over := make(chan struct{})
+	defer close(over)
 	go func() {
-		_, err := io.Copy(pump, from)
-		pump.CloseWithError(err)
+		select {
+		case <-over:
+		case <-ctx.Done():
+			in.stop(context.Cause(ctx))
+		case <-c.ended: // nothing may have been under way that would have noticed
+			in.stop(ErrLost)
+		}
 	}()
-	stop := context.AfterFunc(ctx, func() { in.CloseWithError(context.Cause(ctx)) })
-	defer stop()
 	r := Result{From: "-", To: under(d.folder, d.names[0])}
 	r.Bytes, r.Part, r.Err = c.store(ctx, r.To, m.note, func(ctx context.Context, dst *sftp.File, _ string) (int64, error) {
 		return c.upload(ctx, in, -1, dst, m.note)

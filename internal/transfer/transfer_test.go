@@ -175,7 +175,8 @@ func TestStreams(t *testing.T) {
 
 type failing struct{}
 
-func (failing) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+func (failing) Write([]byte) (int, error)          { return 0, io.ErrClosedPipe }
+func (failing) WriteAt([]byte, int64) (int, error) { return 0, io.ErrClosedPipe }
 
 // /proc has files that are longer than they say.
 func TestUnsized(t *testing.T) {
