@@ -88,11 +88,13 @@ func (m *moto) seed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var ran struct{ JobFlowId string }
-	if err := json.Unmarshal(answer, &ran); err != nil || ran.JobFlowId == "" {
+	var ran struct {
+		Cluster string `json:"JobFlowId"`
+	}
+	if err := json.Unmarshal(answer, &ran); err != nil || ran.Cluster == "" {
 		return fmt.Errorf("moto made no cluster: %s", answer)
 	}
-	m.cluster = ran.JobFlowId
+	m.cluster = ran.Cluster
 	return nil
 }
 

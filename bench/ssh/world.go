@@ -124,7 +124,8 @@ func (w *world) startSSHD(ctx context.Context) (addr string, err error) {
 	l.Close()
 	_, port, _ := net.SplitHostPort(addr)
 	config := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\n"+
-		"AuthorizedKeysFile %s\nHostKey %s\nSubsystem sftp internal-sftp\n", port, w.path("login.pem.pub"), w.path("host"))
+		"AuthorizedKeysFile %s\nHostKey %s\nSubsystem sftp internal-sftp\nSetEnv HOME=%s\n", port, w.path("login.pem.pub"), w.path("host"),
+		w.dir) // without the .bashrc of who runs this, which may take any time
 	if err := os.WriteFile(w.path("sshd_config"), []byte(config), 0o600); err != nil {
 		return "", err
 	}

@@ -241,9 +241,6 @@ func (c *Client) list(ctx context.Context, folder string) ([]fs.FileInfo, error)
 	return infos, nil
 }
 
-// isPattern tells whether a path of the server has wildcards in its last name.
-func isPattern(p string) bool { return strings.ContainsAny(path.Base(p), `*?[`) }
-
 // expand finds what a path of the server means: itself where it exists, else what its last name fits as a pattern.
 func (c *Client) expand(ctx context.Context, p string) ([]string, error) {
 	if _, err := c.lstat(p); err == nil || !strings.ContainsAny(p, `*?[`) {

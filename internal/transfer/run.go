@@ -52,7 +52,6 @@ type Meter struct {
 	doneFiles, doneBytes atomic.Int64
 	current              atomic.Value // string
 	listed               atomic.Bool
-	failed               atomic.Int64
 }
 
 // Counts is what a Meter shows.

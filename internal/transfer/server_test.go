@@ -212,13 +212,3 @@ func whole(t *testing.T, r Report, err error) {
 		t.Fatal(err)
 	}
 }
-
-// until waits for something that another goroutine does.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("waited in vain: " + what)
-		}
-	}
-}
