@@ -49,7 +49,7 @@ func newWorld(ctx context.Context, o options, progress io.Writer) (_ *world, err
 	if w.dir, err = os.MkdirTemp("", "ssh-"); err != nil {
 		return nil, err
 	}
-	w.closers = append(w.closers, func() { os.RemoveAll(w.dir) })
+	w.closers = append(w.closers, func() { _ = os.RemoveAll(w.dir) })
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())

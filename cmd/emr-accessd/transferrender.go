@@ -74,7 +74,7 @@ func (a *app) transferred(ctx context.Context, client *sshsession.Client, ans tr
 	}
 	switch {
 	case len(failed) > 0 && ctx.Err() != nil:
-		return hinted{fmt.Errorf("%s: %s", errStopped, notCopied(failed, ans.Copied)), exitFailed, errStopped.hint}
+		return hinted{fmt.Errorf("%w: %s", errStopped, notCopied(failed, ans.Copied)), exitFailed, errStopped.hint}
 	case len(failed) > 0:
 		return a.lostLink(ctx, client, a.tellFailed(ans.Direction, failed, ans.Copied))
 	case !ans.DryRun && (a.status != nil || a.flags.verbose):

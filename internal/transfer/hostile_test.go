@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -118,7 +119,7 @@ func TestEndless(t *testing.T) {
 	c := startHandlers(t, sftp.Handlers{FileList: server})
 	back := t.TempDir()
 	r, err := c.Get(t.Context(), []string{"/d"}, back, Options{DryRun: true})
-	if err != nil || len(r.Failed) != 1 || r.Failed[0].Err != errDeep {
+	if err != nil || len(r.Failed) != 1 || !errors.Is(r.Failed[0].Err, errDeep) {
 		t.Errorf("%v, %+v", err, r.Failed)
 	}
 }

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -219,7 +220,7 @@ func TestGrowing(t *testing.T) {
 	if err := os.Truncate(path, 5*chunk+1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.fetch(t.Context(), src, info, out, func(int) {}); err != errShorter {
+	if _, err := c.fetch(t.Context(), src, info, out, func(int) {}); !errors.Is(err, errShorter) {
 		t.Errorf("cut: %v", err)
 	}
 }
