@@ -24,6 +24,7 @@ type Client struct {
 	mu     sync.Mutex
 	closed bool // by Close, so that the end is no error
 	err    error
+	asked  chan struct{} // closed with the answer to the question that is under way; nil while there is none
 	done   chan struct{} // closed when the connection has ended, after err is set
 	idle   sync.WaitGroup
 }
@@ -75,7 +76,7 @@ func (c *Client) end(err error) {
 func (c *Client) keepAlive(every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var answer chan struct{} // nil while nothing was asked
+	var answer <-chan struct{} // nil while nothing was asked
 	seen, missed := c.conn.reads.Load(), 0
 	for {
 		select {
@@ -89,13 +90,7 @@ func (c *Client) keepAlive(every time.Duration) {
 				continue
 			}
 			if answer == nil {
-				asked := make(chan struct{})
-				answer = asked
-				// It ends with its answer or with the connection.
-				c.idle.Go(func() {
-					_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer
-					close(asked)
-				})
+				answer = c.ask()
 				continue
 			}
 			if missed++; missed == keepAliveMisses {
@@ -105,6 +100,24 @@ func (c *Client) keepAlive(every time.Duration) {
 			}
 		}
 	}
+}
+
+// ask asks the server for a sign of life, unless that is under way. What it returns is closed with the answer, or with the connection.
+func (c *Client) ask() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asked == nil {
+		asked := make(chan struct{})
+		c.asked = asked
+		go func() {
+			_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer
+			c.mu.Lock()
+			c.asked = nil
+			c.mu.Unlock()
+			close(asked)
+		}()
+	}
+	return c.asked
 }
 
 // Done is closed when the connection has ended, for whatever reason.
