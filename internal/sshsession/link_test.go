@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -65,9 +66,14 @@ func newLane(t *testing.T, change func(*server)) *lane {
 		t.Fatal(err)
 	}
 	n.Link = sshsession.NewLink(first, connect)
-	n.Lost = func(err error) { n.lost = append(n.lost, err) }
-	n.Failed = func(_ error, wait time.Duration) { n.failed = append(n.failed, wait) }
-	n.Back = func(_ *sshsession.Client, away time.Duration) { n.back = append(n.back, away) }
+	note := func(f func()) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		f()
+	}
+	n.Lost = func(err error) { note(func() { n.lost = append(n.lost, err) }) }
+	n.Failed = func(_ error, wait time.Duration) { note(func() { n.failed = append(n.failed, wait) }) }
+	n.Back = func(_ *sshsession.Client, away time.Duration) { note(func() { n.back = append(n.back, away) }) }
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { n.done <- n.Run(ctx) }()
 	n.stop = func() {
@@ -92,6 +98,18 @@ func (n *lane) end() *pipeEnd {
 	return n.last
 }
 
+func (n *lane) seen() (tries int, failed []time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.tries, slices.Clone(n.failed)
+}
+
+func (n *lane) losses() []error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.lost)
+}
+
 // ask makes a connection onwards and reads the greeting.
 func (n *lane) ask(ctx context.Context) error {
 	c, err := n.Dial(ctx, "tcp", "localhost:8088")
@@ -112,7 +130,6 @@ var errNoNetwork = errors.New("no network")
 func TestLinkComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newLane(t, nil)
-		defer n.stop()
 		for range 3 {
 			if err := n.ask(t.Context()); err != nil {
 				t.Fatal(err)
@@ -122,7 +139,7 @@ func TestLinkComesBack(t *testing.T) {
 		if err := n.ask(t.Context()); err != nil {
 			t.Error(err)
 		}
-		synctest.Wait()
+		n.stop()
 		if len(n.lost) != 3 || len(n.back) != 3 || !errors.Is(n.lost[0], sshsession.ErrLostLink) || n.back[2] != 0 {
 			t.Errorf("lost %v, back %v", n.lost, n.back)
 		}
@@ -136,8 +153,8 @@ func TestLinkNudge(t *testing.T) {
 		defer n.stop()
 		n.Nudge()
 		time.Sleep(time.Minute)
-		if len(n.lost) != 0 {
-			t.Fatalf("a sound link: %v", n.lost)
+		if lost := n.losses(); len(lost) != 0 {
+			t.Fatalf("a sound link: %v", lost)
 		}
 		n.end().freeze()
 		start := time.Now()
@@ -172,8 +189,8 @@ func TestLinkSlowAnswer(t *testing.T) {
 			}
 		})
 		defer n.stop()
-		if err := n.ask(t.Context()); err != nil || len(n.lost) != 0 {
-			t.Errorf("error %v, lost %v", err, n.lost)
+		if err := n.ask(t.Context()); err != nil || len(n.losses()) != 0 {
+			t.Errorf("error %v, lost %v", err, n.losses())
 		}
 	})
 }
@@ -190,16 +207,14 @@ func TestLinkBacksOff(t *testing.T) {
 			t.Errorf("error %v after %v", err, time.Since(start))
 		}
 		time.Sleep(10 * time.Minute)
-		n.mu.Lock()
-		tries := n.tries
-		n.mu.Unlock()
+		tries, failed := n.seen()
 		if tries < 15 || tries > 40 {
 			t.Errorf("%d tries in ten minutes", tries)
 		}
-		if w := n.failed[0]; w < 800*time.Millisecond || w > 1200*time.Millisecond {
+		if w := failed[0]; w < 800*time.Millisecond || w > 1200*time.Millisecond {
 			t.Errorf("the first wait is %v", w)
 		}
-		for _, w := range n.failed[6:] {
+		for _, w := range failed[6:] {
 			if w < 24*time.Second || w > 36*time.Second {
 				t.Errorf("later waits: %v", w)
 			}
