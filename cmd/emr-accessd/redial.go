@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,6 +65,41 @@ func (r *redial) again(ctx context.Context) (*sshsession.Client, error) {
 	}
 	r.take(p) // also where the connection fails: its session keeps the rule
 	return r.open(ctx, p)
+}
+
+// refresh has the rule follow the address where the connection stands all the same, and no daemon does it: it may have to be made again.
+// A link that is lost brings the rule in place by itself.
+func (r *redial) refresh(ctx context.Context, link *sshsession.Link) {
+	timer := time.NewTimer(2 * sshsession.ProbeWait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-timer.C: // the link has been probed by now
+	}
+	p := r.current()
+	if !link.Up() || p.keeper.Store.Running() {
+		return
+	}
+	quiet := *p.keeper
+	quiet.Progress, quiet.Log = nil, nil
+	t := p.target
+	if !t.Until.IsZero() {
+		// Its end stays as the session has it, which gives the rule back by it. One that is not there was revoked.
+		st, _ := p.keeper.Store.Load()
+		i := slices.IndexFunc(st.Temporary, func(o keeper.Target) bool { return o.Label == t.Label && o.Profile == t.Profile && o.Region == t.Region })
+		if i < 0 {
+			return
+		}
+		t.Until = st.Temporary[i].Until
+	}
+	rep, err := quiet.Round(ctx, keeper.Request{Targets: []keeper.Target{t}})
+	if err == nil {
+		err = r.mayConnect(rep)
+	}
+	if err != nil && ctx.Err() == nil {
+		r.logger().Debug("the rule could not be looked at", "error", err)
+	}
 }
 
 // take makes a preparation the present one. The new session is open before the old one ends, so the rule is not given back between them.

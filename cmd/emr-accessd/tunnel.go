@@ -181,6 +181,7 @@ func (a *app) nudge(ctx context.Context, link *sshsession.Link, r *redial) error
 		for h := range hints {
 			if h.Kind != ipwatch.HintStatus {
 				link.Nudge()
+				r.refresh(ctx, link)
 			}
 		}
 	}()
@@ -236,7 +237,7 @@ func (f *tunnelFlags) doors(cmd *cobra.Command) (all []*door, err error) {
 			if !ok {
 				return nil, hinted{fmt.Errorf("--ui %q is no web interface that is known", name), exitUsage, "`emr-accessd tunnel --list` has the names; -L forwards any port"}
 			}
-			all = append(all, &door{kind: "interface", ui: u, wanted: u.LocalPort(), Forward: tunnel.Forward{Bind: tunnel.Bind{Host: "localhost", Port: u.LocalPort()}}})
+			all = append(all, &door{kind: "interface", ui: u, wanted: u.LocalPort(), Forward: tunnel.Forward{Title: u.Title, Bind: tunnel.Bind{Host: "localhost", Port: u.LocalPort()}}})
 		}
 	}
 	if len(all) == 0 {

@@ -177,6 +177,12 @@ func (l *Link) state() (*Client, <-chan struct{}) {
 	return l.client, l.change
 }
 
+// Up reports whether the link stands, as far as is known.
+func (l *Link) Up() bool {
+	c, _ := l.state()
+	return c != nil
+}
+
 // Client returns the connection that stands, and waits for it while there is none. The context bounds the wait.
 func (l *Link) Client(ctx context.Context) (*Client, error) {
 	for {

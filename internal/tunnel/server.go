@@ -44,12 +44,36 @@ func (s *Server) Forward(ctx context.Context, ls []net.Listener, f Forward) {
 	s.serve(ctx, ls, func(ctx context.Context, c net.Conn) {
 		there, err := s.first(ctx, f.To, &good)
 		if err != nil {
-			s.say(err, "a connection to "+f.Bind.String()+" was closed: "+err.Error())
+			if !ended(err) { // a browser shows no reason
+				s.once(s.Say, f.why(err))
+			}
 			return
 		}
 		pipe(c, there)
 	})
 }
+
+// why says why a connection was closed.
+func (f Forward) why(err error) string {
+	text := f.Bind.String() + ": " + err.Error()
+	if f.Title != "" {
+		text = f.Title + ", " + text
+	}
+	e, ok := errors.AsType[*sshsession.ForwardError](err)
+	switch {
+	case ok && e.Problem == sshsession.ForwardProhibited:
+		text += prohibited
+	case ok && e.Problem == sshsession.ForwardRefused && f.Title != "":
+		text += "; is it installed on this cluster, and running?"
+	}
+	return text
+}
+
+// prohibited is what to do about a server that does not allow forwarding.
+const prohibited = "; AllowTcpForwarding, AllowStreamLocalForwarding and PermitOpen in its sshd_config decide that"
+
+// ended tells errors of the tunnel's own end.
+func ended(err error) bool { return errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed) }
 
 // first connects to the first remote that answers, beginning with the one that did the last time.
 func (s *Server) first(ctx context.Context, to []Remote, good *atomic.Int64) (net.Conn, error) {
@@ -89,7 +113,7 @@ func (s *Server) SOCKS(ctx context.Context, ls []net.Listener) {
 		there, err := s.Dial(timed, "tcp", addr)
 		cancel()
 		if err != nil {
-			s.say(err, err.Error())
+			s.say(err)
 		}
 		if rerr := reply(c, replyTo(err)); err != nil || rerr != nil {
 			if there != nil {
@@ -151,16 +175,16 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// say tells of a connection that did not come about. Through a proxy many of them fail, and the client tells its user; what concerns all
-// of them is said aloud.
-func (s *Server) say(err error, text string) {
+// say tells of a connection through the proxy that did not come about. Many of them fail, and the client tells its user; what concerns
+// all of them is said aloud.
+func (s *Server) say(err error) {
 	f, ok := errors.AsType[*sshsession.ForwardError](err)
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed): // the end
+	case ended(err):
 	case ok && f.Problem == sshsession.ForwardProhibited:
-		s.once(s.Say, "the server does not allow this forwarding (AllowTcpForwarding and PermitOpen in its sshd_config): "+f.Addr)
+		s.once(s.Say, err.Error()+prohibited)
 	default:
-		s.detail(text)
+		s.detail(err.Error())
 	}
 }
 

@@ -122,11 +122,23 @@ func greetStranger(c io.Writer, first byte) error {
 	case first >= 'A' && first <= 'Z':
 		_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"+
 			"This is a SOCKS5 proxy, not an HTTP one: set it as the SOCKS host of the browser, or as socks5h://.\n")
+		drain(c)
 		return &clientError{"a client speaks HTTP to the SOCKS port: set it as a SOCKS5 proxy (socks5h://), not as an HTTP proxy or a page"}
 	case first == 0x16:
 		return &clientError{"a client speaks TLS to the SOCKS port: set it as a SOCKS5 proxy (socks5h://), not as an HTTPS proxy"}
 	}
 	return fmt.Errorf("a client does not speak SOCKS5: its first byte is %#02x", first)
+}
+
+// drain has the answer arrive: closing a connection with unread data would throw it away.
+func drain(c io.Writer) {
+	conn, ok := c.(interface {
+		io.Reader
+		CloseWrite() error
+	})
+	if ok && conn.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, conn, 64<<10) // until its end, or the end of the time for a handshake
+	}
 }
 
 // reply answers a request. The address that the server connects from is not known, and no client needs it.

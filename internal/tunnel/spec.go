@@ -53,8 +53,9 @@ func (r Remote) String() string {
 
 // Forward is a fixed forward. The server tries the remotes in this order until one of them answers.
 type Forward struct {
-	Bind Bind
-	To   []Remote
+	Bind  Bind
+	To    []Remote
+	Title string // what it is, for messages; may be empty
 }
 
 // ParseForward reads [bind:]port:host:hostport, as ssh's -L takes it. Addresses with colons are in brackets; instead of bind:port or of
@@ -92,7 +93,7 @@ func ParseForward(text string) (Forward, error) {
 	if err != nil {
 		return fail(err.Error())
 	}
-	return Forward{bind, []Remote{to}}, nil
+	return Forward{Bind: bind, To: []Remote{to}}, nil
 }
 
 // ParseBind reads [bind:]port or unix:/path, as ssh's -D takes it.
@@ -149,6 +150,9 @@ func split(text string) (fields []string, err error) {
 			inner, after, ok := strings.Cut(rest[1:], "]")
 			if !ok || after != "" && after[0] != ':' {
 				return nil, errors.New("a bracket has no end")
+			}
+			if inner == "" || strings.Contains(inner, "/") {
+				return nil, errors.New("brackets are for IPv6 addresses")
 			}
 			fields = append(fields, inner)
 			if after == "" {
