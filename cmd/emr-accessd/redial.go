@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -36,6 +37,7 @@ func (r *redial) connect(ctx context.Context) (*sshsession.Client, error) {
 
 // open connects, and has the server tell whom it sees.
 func (r *redial) open(ctx context.Context, p *prepared) (*sshsession.Client, error) {
+	r.secrets.begin()
 	c, err := r.dial(ctx, p, r.flags)
 	if err != nil {
 		return nil, err
@@ -95,10 +97,18 @@ func (r *redial) refresh(ctx context.Context, link *sshsession.Link) {
 	}
 	rep, err := quiet.Round(ctx, keeper.Request{Targets: []keeper.Target{t}})
 	if err == nil {
-		err = r.mayConnect(rep)
+		err = rep.Failed()
 	}
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
 		r.logger().Debug("the rule could not be looked at", "error", err)
+		return
+	}
+	for _, g := range rep.Targets[0].Groups {
+		for _, c := range g.Changes {
+			if c.Do == "add" || c.Do == "move" || c.Do == "join" {
+				fmt.Fprintf(r.Err, "emr-accessd: your address has changed: %s %s, port %d (%s in %s)\n", past[c.Do], c.CIDR, c.Port, c.Rule, g.ID)
+			}
+		}
 	}
 }
 

@@ -64,7 +64,10 @@ the cluster's pages work (YARN's to a job, for instance), as they name its priva
   emr-accessd tunnel --list`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.list {
-				return cobra.NoArgs(cmd, args)
+				if len(args) > 0 {
+					return usageError{errors.New("--list is about no cluster"), cmd.CommandPath()}
+				}
+				return nil
 			}
 			return cobra.ExactArgs(1)(cmd, args)
 		},
@@ -86,14 +89,12 @@ the cluster's pages work (YARN's to a job, for instance), as they name its priva
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringArrayVarP(&f.identity, "identity", "i", nil, "private key `file` to log in with")
-	fs.StringVarP(&f.login, "login", "l", "hadoop", "user to log in as")
 	fs.StringArrayVarP(&f.forwards, "forward", "L", nil, "forward `[bind:]port:host:hostport`; may be given again")
 	fs.StringArrayVarP(&f.dynamic, "socks", "D", nil, "SOCKS5 proxy at `[bind:]port` or unix:path; may be given again")
 	fs.StringArrayVar(&f.ui, "ui", nil, "web interface by `name`, such as yarn, spark or jupyter; may be given again")
 	fs.BoolVar(&f.list, "list", false, "list the names for --ui")
 	fs.BoolVar(&f.expose, "expose", false, "allow addresses that other computers can reach")
-	f.register(cmd)
+	f.registerLogin(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("ui", func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
 		for _, u := range tunnel.UIs() {
 			names = append(names, u.Name+"\t"+u.Title)

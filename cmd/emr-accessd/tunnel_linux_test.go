@@ -32,29 +32,29 @@ type openTunnel struct {
 	server *sshServer
 	cmd    *exec.Cmd
 	answer tunnelAnswer
-	stderr lines
+	stderr heard
 }
 
-// lines collects what a process says.
-type lines struct {
+// heard collects what a process says.
+type heard struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *heard) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *lines) String() string {
+func (l *heard) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
 }
 
-// node is an address where the node alone listens: the same port is free on 127.0.0.1.
-const node = "127.0.0.77"
+// tunnelNode is an address where the node alone listens: the same port is free on 127.0.0.1.
+const tunnelNode = "127.0.0.77"
 
 func startTunnel(t *testing.T, args ...string) *openTunnel {
 	t.Helper()
@@ -64,7 +64,7 @@ func startTunnel(t *testing.T, args ...string) *openTunnel {
 	}
 	t.Cleanup(w.close)
 	u := &openTunnel{T: t, world: w, server: startSSHD(t, w, true)}
-	w.sim.SetNode(w.instance, func(n *awssim.NodeSpec) { n.PrivateIP = node })
+	w.sim.SetNode(w.instance, func(n *awssim.NodeSpec) { n.PrivateIP = tunnelNode })
 	u.cmd = exec.Command(programPath(t), append([]string{"tunnel", "--json", "--port", u.server.port, "-i", u.server.key, "-l", u.server.login}, append(args, w.cluster)...)...)
 	u.cmd.Env = append(w.env(), "HOME="+t.TempDir(), "PATH="+os.Getenv("PATH"), "EMR_ACCESSD_CONFIG="+w.write(t), "EMR_ACCESSD_STATE="+u.server.dir+"/state", "GORACE=atexit_sleep_ms=0")
 	u.cmd.Stderr = &u.stderr
@@ -162,8 +162,8 @@ func (u *openTunnel) curl(page, proxy string) {
 // pageText is more than a window of SSH, so that it takes both sides to come through.
 var pageText = strings.Repeat("ResourceManager ", 200_000)
 
-// page serves it.
-func page(t *testing.T, addr string) (port string) {
+// servePage serves it.
+func servePage(t *testing.T, addr string) (port string) {
 	t.Helper()
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -197,8 +197,8 @@ func TestTunnel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	web := page(t, "127.0.0.1:0")
-	page(t, node+":8088")
+	web := servePage(t, "127.0.0.1:0")
+	servePage(t, tunnelNode+":8088")
 	if taken, err := net.Listen("tcp", "127.0.0.1:8088"); err == nil { // else somebody else has it
 		defer taken.Close()
 	}
@@ -218,7 +218,7 @@ func TestTunnel(t *testing.T) {
 		u.get(yarn.URL, "")
 	}
 	everything()
-	u.curl("http://"+node+":8088/", socks.URL)
+	u.curl("http://"+tunnelNode+":8088/", socks.URL)
 	u.curl("http://localhost:"+web+"/", private.URL)
 	if info, err := os.Stat(dir + "/proxy"); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket: %v, %v", info, err)

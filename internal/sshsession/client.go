@@ -24,7 +24,7 @@ type Client struct {
 	mu     sync.Mutex
 	closed bool // by Close, so that the end is no error
 	err    error
-	asked  chan struct{} // closed with the answer to the question that is under way; nil while there is none
+	asked  chan struct{} // nil while no question waits for its answer
 	done   chan struct{} // closed when the connection has ended, after err is set
 	idle   sync.WaitGroup
 }
@@ -64,8 +64,12 @@ func (c *Client) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil && !c.closed {
-		c.err = ErrLostLink
-		if err != nil && !errors.Is(err, ErrLostLink) {
+		switch {
+		case err == nil:
+			c.err = ErrLostLink
+		case errors.Is(err, ErrLostLink): // our own, with the reason
+			c.err = err
+		default:
 			c.err = fmt.Errorf("%w: %w", ErrLostLink, foreign{err})
 		}
 	}
@@ -90,7 +94,7 @@ func (c *Client) keepAlive(every time.Duration) {
 				continue
 			}
 			if answer == nil {
-				answer = c.ask()
+				answer = c.question()
 				continue
 			}
 			if missed++; missed == keepAliveMisses {
@@ -102,22 +106,24 @@ func (c *Client) keepAlive(every time.Duration) {
 	}
 }
 
-// ask asks the server for a sign of life, unless that is under way. What it returns is closed with the answer, or with the connection.
-func (c *Client) ask() <-chan struct{} {
+// question asks the server for a sign of life, unless it has been asked and has not answered yet. The channel is closed with the answer,
+// or with the connection.
+func (c *Client) question() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.asked == nil {
-		asked := make(chan struct{})
-		c.asked = asked
-		go func() {
-			_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer
-			c.mu.Lock()
-			c.asked = nil
-			c.mu.Unlock()
-			close(asked)
-		}()
+	if c.asked != nil {
+		return c.asked
 	}
-	return c.asked
+	asked := make(chan struct{})
+	c.asked = asked
+	go func() {
+		_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.asked = nil
+		close(asked)
+	}()
+	return asked
 }
 
 // Done is closed when the connection has ended, for whatever reason.

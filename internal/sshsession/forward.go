@@ -149,24 +149,3 @@ func (f *forwarded) RemoteAddr() net.Addr             { return f.addr }
 func (f *forwarded) SetDeadline(time.Time) error      { return os.ErrNoDeadline }
 func (f *forwarded) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
 func (f *forwarded) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
-
-// Probe asks the server for a sign of life now, and ends the connection with ErrLostLink when none comes within the wait. For when
-// something has happened that may have cut the link, such as a change of the network: the usual keepalives need a while.
-func (c *Client) Probe(wait time.Duration) error {
-	seen := c.conn.reads.Load()
-	answer := c.ask()
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-answer:
-	case <-c.done:
-	case <-timer.C:
-		if c.conn.reads.Load() != seen {
-			return nil // the answer waits behind a long download
-		}
-		c.end(fmt.Errorf("%w: the server has not answered for %v", ErrLostLink, wait))
-		_ = c.ssh.Close()
-		<-c.done
-	}
-	return c.Err()
-}

@@ -121,7 +121,25 @@ func (l *Link) attend(ctx context.Context, c *Client) bool {
 		case <-c.Done():
 			return ctx.Err() == nil
 		case <-l.nudge:
-			_ = c.Probe(ProbeWait) // it ends the connection when it is lost
+			c.prove(ctx)
+		}
+	}
+}
+
+// prove asks the server for a sign of life now, and ends the connection when none comes within ProbeWait: the usual keepalives need most
+// of a minute.
+func (c *Client) prove(ctx context.Context) {
+	seen := c.conn.reads.Load()
+	timer := time.NewTimer(ProbeWait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-c.done:
+	case <-c.question():
+	case <-timer.C:
+		if c.conn.reads.Load() == seen { // else the answer waits behind a long download
+			c.end(fmt.Errorf("%w: the server has not answered for %v", ErrLostLink, ProbeWait))
+			_ = c.ssh.Close()
 		}
 	}
 }
