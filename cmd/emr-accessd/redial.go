@@ -89,7 +89,9 @@ func (r *redial) refresh(ctx context.Context, link *sshsession.Link) {
 	if !t.Until.IsZero() {
 		// Its end stays as the session has it, which gives the rule back by it. One that is not there was revoked.
 		st, _ := p.keeper.Store.Load()
-		i := slices.IndexFunc(st.Temporary, func(o keeper.Target) bool { return o.Label == t.Label && o.Profile == t.Profile && o.Region == t.Region })
+		i := slices.IndexFunc(st.Temporary, func(o keeper.Target) bool {
+			return o.Label == t.Label && o.Profile == t.Profile && o.Region == t.Region
+		})
 		if i < 0 {
 			return
 		}
