@@ -112,6 +112,7 @@ func (a *app) tunnel(ctx context.Context, arg string, doors []*door, f tunnelFla
 			return err
 		}
 	}
+	go endAtOnce(ctx, doors)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400) // each packet is an allocation: it takes a fifth off the CPU time of a download, and costs some MB
 	}
@@ -148,7 +149,6 @@ func (a *app) tunnel(ctx context.Context, arg string, doors []*door, f tunnelFla
 		serving.Wait()
 		return err
 	}
-	go endAtOnce(ctx, doors)
 	err = link.Run(ctx)
 	cancel()
 	serving.Wait()
@@ -178,12 +178,23 @@ func (a *app) nudge(ctx context.Context, link *sshsession.Link, r *redial) error
 	if err != nil {
 		return err
 	}
+	changed := make(chan struct{}, 1)
 	go func() {
+		defer close(changed)
 		for h := range hints {
-			if h.Kind != ipwatch.HintStatus {
-				link.Nudge()
-				r.refresh(ctx, link)
+			if h.Kind == ipwatch.HintStatus {
+				continue
 			}
+			link.Nudge()
+			select {
+			case changed <- struct{}{}:
+			default: // one is due already
+			}
+		}
+	}()
+	go func() {
+		for range changed {
+			r.refresh(ctx, link)
 		}
 	}()
 	return nil

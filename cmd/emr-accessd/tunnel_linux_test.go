@@ -208,9 +208,8 @@ func TestTunnel(t *testing.T) {
 		t.Fatalf("the answer is %+v", u.answer)
 	}
 	socks, private, forward, yarn := d[0], d[1], d[2], d[3]
-	if !strings.Contains(u.stderr.String(), "port 8088 is taken, so YARN ResourceManager is at ") || !strings.Contains(u.stderr.String(), "every user of this computer") {
-		t.Errorf("it said %q", u.stderr.String())
-	}
+	u.said("port 8088 is taken, so YARN ResourceManager is at ", 1)
+	u.said("every user of this computer", 1)
 	everything := func() {
 		t.Helper()
 		u.get("http://localhost:"+web+"/", socks.URL)
@@ -245,6 +244,38 @@ func TestTunnel(t *testing.T) {
 	}
 	if _, err := os.Lstat(dir + "/proxy"); err == nil {
 		t.Error("the socket is still there")
+	}
+}
+
+// A second Ctrl-C ends it at once, also while AWS does not answer.
+func TestTunnelTwoInterrupts(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	u := startTunnel(t, "-D", "unix:"+dir+"/proxy")
+	u.world.sim.Inject(awssim.Fault{Latency: time.Hour})
+	done := make(chan error, 1)
+	go func() { done <- u.cmd.Wait() }()
+	for begin := time.Now(); ; {
+		if time.Since(begin) > time.Minute {
+			t.Fatal("it does not end")
+		}
+		_ = u.cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-done:
+			if code := u.cmd.ProcessState.ExitCode(); code != 130 {
+				t.Errorf("exit code %d", code)
+			}
+			u.said("ended at once", 1)
+			if _, err := os.Lstat(dir + "/proxy"); err == nil {
+				t.Error("the socket is still there")
+			}
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 }
 
