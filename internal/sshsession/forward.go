@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -85,7 +86,7 @@ func (c *Client) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 		if o.err != nil {
 			return nil, fmt.Errorf("forward to %s: %w", printable(addr), c.cause(o.err))
 		}
-		f := &forwarded{Channel: o.Channel, addr: forwardAddr{network, addr}, gone: make(chan struct{})}
+		f := &forwarded{Channel: o.Channel, client: c, addr: forwardAddr{network, addr}, gone: make(chan struct{})}
 		go func() {
 			ssh.DiscardRequests(o.requests)
 			close(f.gone)
@@ -132,8 +133,30 @@ func forwardRequest(network, addr string) (kind string, payload []byte, err erro
 // forwarded is a connection that the server made.
 type forwarded struct {
 	ssh.Channel
-	addr forwardAddr
-	gone chan struct{}
+	client *Client
+	addr   forwardAddr
+	gone   chan struct{}
+}
+
+// lastWords is how long the end of a link may take to be known after its channels have ended, where the server says goodbye: a moment.
+// An end of the network is known before.
+const lastWords = 2 * time.Millisecond
+
+// Read reads what the far end says. When the link is lost, x/crypto ends each channel as if the far end had; half a file must not look like
+// a whole one, so that is ErrLostLink here.
+func (f *forwarded) Read(p []byte) (int, error) {
+	n, err := f.Channel.Read(p)
+	if errors.Is(err, io.EOF) {
+		select {
+		case <-f.client.done:
+			return n, ErrLostLink
+		case <-time.After(lastWords):
+		}
+		if f.client.conn.broken.Load() {
+			return n, ErrLostLink
+		}
+	}
+	return n, err
 }
 
 type forwardAddr struct{ network, addr string }

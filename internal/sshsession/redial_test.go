@@ -1,6 +1,7 @@
 package sshsession_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -124,6 +125,9 @@ func (n *lane) ask(ctx context.Context) error {
 	return nil
 }
 
+// took is the time since, without the moment in which the end of a connection is looked into.
+func took(start time.Time) time.Duration { return time.Since(start).Round(10 * time.Millisecond) }
+
 var errNoNetwork = errors.New("no network")
 
 // A link that the server hangs up is there again at once, and whoever uses it does not notice.
@@ -159,7 +163,7 @@ func TestLinkNudge(t *testing.T) {
 		n.end().freeze()
 		start := time.Now()
 		n.Nudge()
-		if err := n.ask(t.Context()); err != nil || time.Since(start) != sshsession.ProbeWait {
+		if err := n.ask(t.Context()); err != nil || took(start) != sshsession.ProbeWait {
 			t.Errorf("error %v after %v", err, time.Since(start))
 		}
 	})
@@ -172,7 +176,7 @@ func TestLinkDialFindsOut(t *testing.T) {
 		defer n.stop()
 		n.end().freeze()
 		start := time.Now()
-		if err := n.ask(t.Context()); err != nil || time.Since(start) != 2*sshsession.ProbeWait {
+		if err := n.ask(t.Context()); err != nil || took(start) != 2*sshsession.ProbeWait {
 			t.Errorf("error %v after %v", err, time.Since(start))
 		}
 	})
@@ -222,7 +226,7 @@ func TestLinkBacksOff(t *testing.T) {
 		n.refuse(nil)
 		start = time.Now()
 		n.Nudge()
-		if err := n.ask(t.Context()); err != nil || time.Since(start) > 0 {
+		if err := n.ask(t.Context()); err != nil || took(start) > 0 {
 			t.Errorf("error %v after %v", err, time.Since(start))
 		}
 	})
@@ -301,6 +305,48 @@ func TestForwardErrors(t *testing.T) {
 				if r < ' ' {
 					t.Errorf("%q has a control character", err)
 				}
+			}
+		})
+	}
+}
+
+// A connection that the loss of the link cuts does not look like one that has come to its end.
+func TestForwardCutShort(t *testing.T) {
+	for _, how := range []string{"network", "frozen", "goodbye"} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newLane(t, func(srv *server) {
+				srv.onward = func(ch ssh.NewChannel) {
+					c, requests, err := ch.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = io.WriteString(c, "half of it")
+					ssh.DiscardRequests(requests)
+				}
+			})
+			defer n.stop()
+			c, err := n.Dial(t.Context(), "tcp", "localhost:80")
+			if err != nil {
+				t.Fatal(err)
+			}
+			half := make([]byte, len("half of it"))
+			if _, err := io.ReadFull(c, half); err != nil {
+				t.Fatal(err)
+			}
+			switch how {
+			case "network":
+				n.end().Close()
+			case "frozen":
+				n.end().freeze()
+				n.Nudge()
+			case "goodbye":
+				n.end().write.mu.Lock() // what the server says last: not SSH any more
+				n.end().write.data = append(n.end().write.data, bytes.Repeat([]byte{0xff}, 64)...)
+				n.end().write.change.Broadcast()
+				n.end().write.mu.Unlock()
+			}
+			if rest, err := io.ReadAll(c); !errors.Is(err, sshsession.ErrLostLink) || len(rest) > 0 {
+				t.Errorf("%s: %q, %v", how, rest, err)
 			}
 		})
 	}

@@ -30,6 +30,14 @@ func pipe(here, there net.Conn) {
 	<-up
 }
 
+// abort closes a connection so that its other end does not take it for the end of what there was to say: half a file is not a whole one.
+func abort(c net.Conn) {
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // a reset in place of an end
+	}
+	_ = c.Close()
+}
+
 // gone is closed when a connection knows that its other end is closed in both directions.
 func gone(c net.Conn) <-chan struct{} {
 	if g, ok := c.(interface{ Gone() <-chan struct{} }); ok {
@@ -45,7 +53,7 @@ func flow(to, from net.Conn) error {
 	// Only Read and Write are used: what else connections offer for copying brings smaller buffers of its own.
 	_, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, *buffer)
 	if err != nil {
-		_ = to.Close()
+		abort(to)
 		_ = from.Close()
 		return err
 	}

@@ -156,7 +156,7 @@ func (s *Server) serve(ctx context.Context, ls []net.Listener, handle func(conte
 				all.Go(func() {
 					defer s.open.Add(-1)
 					defer c.Close()
-					cut := context.AfterFunc(ctx, func() { _ = c.Close() })
+					cut := context.AfterFunc(ctx, func() { abort(c) })
 					defer cut()
 					handle(ctx, c)
 				})

@@ -44,6 +44,10 @@ func begin(t *testing.T, to ...tunnel.Remote) *far {
 			<-ctx.Done()
 			return nil, context.Cause(ctx)
 		}
+		if addr, ok := strings.CutPrefix(addr, "cut "); ok {
+			c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+			return breaking{c}, err
+		}
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}
 	f.server.Say = func(s string) {
@@ -162,6 +166,26 @@ func TestForwardPeerEndsFirst(t *testing.T) {
 	_ = c.Close()
 	if got := <-heard; got != "late" {
 		t.Errorf("the peer heard %q", got)
+	}
+}
+
+// breaking is a connection that is lost after half of what there is.
+type breaking struct{ net.Conn }
+
+func (b breaking) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = sshsession.ErrLostLink
+	}
+	return n, err
+}
+
+// What is cut does not look like a whole one to the client.
+func TestForwardCut(t *testing.T) {
+	t.Parallel()
+	f := begin(t, tunnel.Remote{Network: "tcp", Addr: "cut " + peer(t, func(c *net.TCPConn) { _, _ = io.WriteString(c, "half of it") })})
+	if got, err := io.ReadAll(mustDial(t, f.addr)); err == nil {
+		t.Errorf("%q, and an end as usual", got)
 	}
 }
 
