@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -112,6 +113,7 @@ func (a *app) tunnel(ctx context.Context, arg string, doors []*door, f tunnelFla
 			return err
 		}
 	}
+	signal.Ignore(syscall.SIGPIPE) // whoever read the answer may be gone: the rule is given back all the same
 	go endAtOnce(ctx, doors)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400) // each packet is an allocation: it takes a fifth off the CPU time of a download, and costs some MB
@@ -137,7 +139,7 @@ func (a *app) tunnel(ctx context.Context, arg string, doors []*door, f tunnelFla
 		status.clear()
 		fmt.Fprintf(a.Err, "emr-accessd: %s\n", printable(text))
 	}
-	s := &tunnel.Server{Dial: link.Dial, Say: say, Detail: func(text string) { a.logger().Debug(printable(text)) }}
+	s := &tunnel.Server{Dial: link.Dial, Say: say, Detail: func(text string) { a.logger().Debug("a connection through the tunnel failed", "why", printable(text)) }}
 	var serving sync.WaitGroup
 	for _, d := range doors {
 		d.to(r.node())
@@ -273,6 +275,8 @@ func (d *door) open() (err error) {
 	switch {
 	case errors.Is(err, tunnel.ErrUnsafeFolder):
 		return hinted{err, exitFailed, "take a folder of your own, such as $XDG_RUNTIME_DIR or your home, that only you may write to"}
+	case errors.Is(err, fs.ErrPermission) && d.Bind.Path == "":
+		return hinted{err, exitFailed, "ports below 1024 are often reserved: take a higher one"}
 	case err != nil && d.Bind.Path == "":
 		return hinted{err, exitFailed, "is a tunnel open already? Otherwise take another port, or 0 for a free one"}
 	}

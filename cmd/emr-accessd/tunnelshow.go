@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"text/tabwriter"
 
@@ -69,7 +70,7 @@ func (d *door) url() string {
 	switch d.kind {
 	case "socks":
 		if d.Bind.Path != "" {
-			return "socks5h://localhost" + d.Bind.Path // as curl takes it
+			return (&url.URL{Scheme: "socks5h", Host: "localhost", Path: d.Bind.Path}).String() // as curl takes it
 		}
 		return "socks5h://" + d.listen()
 	case "interface":

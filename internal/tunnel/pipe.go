@@ -27,7 +27,7 @@ func pipe(here, there net.Conn) {
 	}
 	_ = here.Close()
 	_ = there.Close()
-	<-up
+	<-up //nolint:errcheck // either side is closed by now, and that is all there is to say
 }
 
 // abort closes a connection so that its other end does not take it for the end of what there was to say: half a file is not a whole one.
