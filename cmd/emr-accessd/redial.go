@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -172,4 +174,27 @@ func (r *redial) failed(err error, wait time.Duration) {
 
 func (r *redial) back(_ *sshsession.Client, away time.Duration) {
 	r.note("connected again after " + away.Round(100*time.Millisecond).String())
+}
+
+// warnOnce leaves out warnings that were given already: each connection comes with those of a round.
+type warnOnce struct {
+	w     io.Writer
+	mu    sync.Mutex
+	given map[string]bool
+}
+
+// Write writes one message.
+func (o *warnOnce) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if line := string(p); strings.HasPrefix(line, "emr-accessd: warning: ") {
+		if o.given[line] {
+			return len(p), nil
+		}
+		if o.given == nil || len(o.given) > 100 {
+			o.given = map[string]bool{}
+		}
+		o.given[line] = true
+	}
+	return o.w.Write(p)
 }

@@ -118,6 +118,8 @@ func (a *app) tunnel(ctx context.Context, arg string, doors []*door, f tunnelFla
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400) // each packet is an allocation: it takes a fifth off the CPU time of a download, and costs some MB
 	}
+	a.status = newProgress(a.Err)
+	a.Err = &warnOnce{w: a.Err}
 	r := &redial{app: a, arg: a.clusterArg(arg), flags: f.connectFlags}
 	defer r.end()
 	client, err := r.connect(ctx)
