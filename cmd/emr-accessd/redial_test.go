@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/emr-accessd/emr-accessd/internal/sshsession"
+	"github.com/emr-accessd/emr-accessd/internal/tunnel"
 )
 
 func TestWarnOnce(t *testing.T) {
@@ -34,5 +36,16 @@ func TestRedialFinal(t *testing.T) {
 		if r.final(fmt.Errorf("connect: %w", err)) {
 			t.Errorf("%v ends the tunnel", err)
 		}
+	}
+}
+
+// A web interface is looked for at the node's own address first, on each of its ports; without a node, at loopback alone.
+func TestRemotes(t *testing.T) {
+	hdfs, _ := tunnel.FindUI("hdfs")
+	if got := fmt.Sprint(remotes(hdfs, netip.MustParseAddr("10.0.0.10"))); got != "[10.0.0.10:9870 localhost:9870 10.0.0.10:50070 localhost:50070]" {
+		t.Error(got)
+	}
+	if got := fmt.Sprint(remotes(hdfs, netip.Addr{})); got != "[localhost:9870 localhost:50070]" {
+		t.Error(got)
 	}
 }

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
 	"net/netip"
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -132,10 +129,7 @@ func (a *app) tunnel(ctx context.Context, arg string, doors []*door, f tunnelFla
 	// The context of the hints ends with the link, whatever ended it.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if err := a.nudge(ctx, link, r); err != nil {
-		client.Close()
-		return err
-	}
+	a.nudge(ctx, link, r)
 	status := a.status // the goroutine of the link uses the field
 	say := func(text string) {
 		status.clear()
@@ -144,7 +138,9 @@ func (a *app) tunnel(ctx context.Context, arg string, doors []*door, f tunnelFla
 	s := &tunnel.Server{Dial: link.Dial, Say: say, Detail: func(text string) { a.logger().Debug("a connection through the tunnel failed", "why", printable(text)) }}
 	var serving sync.WaitGroup
 	for _, d := range doors {
-		d.to(r.node())
+		if d.kind == "interface" { // another primary node may take over while it is open
+			d.Now = func() []tunnel.Remote { return remotes(d.ui, r.node()) }
+		}
 		serving.Go(func() { d.serve(ctx, s) })
 	}
 	if err := a.showTunnel(r, client, doors); err != nil {
@@ -160,12 +156,9 @@ func (a *app) tunnel(ctx context.Context, arg string, doors []*door, f tunnelFla
 }
 
 // nudge has the link looked at whenever the network may have changed.
-func (a *app) nudge(ctx context.Context, link *sshsession.Link, r *redial) error {
+func (a *app) nudge(ctx context.Context, link *sshsession.Link, r *redial) {
 	p := r.current()
-	det, ok := p.keeper.Watch.(*ipwatch.Detector)
-	if !ok {
-		return nil
-	}
+	det := p.keeper.Watch.(*ipwatch.Detector)
 	node := func() []netip.Addr {
 		if a, err := netip.ParseAddrPort(r.current().verified.Addr); err == nil {
 			return []netip.Addr{a.Addr().Unmap()}
@@ -179,8 +172,9 @@ func (a *app) nudge(ctx context.Context, link *sshsession.Link, r *redial) error
 		return []ipwatch.Family{ipwatch.V4}
 	}
 	hints, err := a.notice(det, node, families, func() time.Duration { return a.interval(p.keeper.Store) }).Events(ctx)
-	if err != nil {
-		return err
+	if err != nil { // the keepalives and the requests that get no answer have to do
+		a.logger().Debug("changes of the network are not noticed", "error", err)
+		return
 	}
 	changed := make(chan struct{}, 1)
 	go func() {
@@ -201,7 +195,6 @@ func (a *app) nudge(ctx context.Context, link *sshsession.Link, r *redial) error
 			r.refresh(ctx, link)
 		}
 	}()
-	return nil
 }
 
 // note says something to the user in one line. Of the goroutines of a tunnel only one may call it, since a round sets the progress.
@@ -219,97 +212,4 @@ func endAtOnce(ctx context.Context, doors []*door) {
 	closeDoors(doors)
 	fmt.Fprintln(os.Stderr, "emr-accessd: ended at once; a rule that stands goes with its lease, or with: emr-accessd revoke")
 	os.Exit(128 + int(syscall.SIGINT))
-}
-
-// door is one thing that a tunnel offers on this computer.
-type door struct {
-	kind string // socks, forward or interface
-	ui   tunnel.UI
-	tunnel.Forward
-	listeners []net.Listener
-	wanted    int // the port, where another one would do
-}
-
-// doors are what the flags ask for.
-func (f *tunnelFlags) doors(cmd *cobra.Command) (all []*door, err error) {
-	wrong := func(err error) ([]*door, error) { return nil, usageError{err, cmd.CommandPath()} }
-	for _, text := range f.dynamic {
-		b, err := tunnel.ParseBind(text)
-		if err != nil {
-			return wrong(fmt.Errorf("-D: %w", err))
-		}
-		all = append(all, &door{kind: "socks", Forward: tunnel.Forward{Bind: b}})
-	}
-	for _, text := range f.forwards {
-		to, err := tunnel.ParseForward(text)
-		if err != nil {
-			return wrong(fmt.Errorf("-L: %w", err))
-		}
-		all = append(all, &door{kind: "forward", Forward: to})
-	}
-	for _, text := range f.ui {
-		for name := range strings.SplitSeq(text, ",") {
-			u, ok := tunnel.FindUI(name)
-			if !ok {
-				return nil, hinted{fmt.Errorf("--ui %q is no web interface that is known", name), exitUsage, "`emr-accessd tunnel --list` has the names; -L forwards any port"}
-			}
-			all = append(all, &door{kind: "interface", ui: u, wanted: u.LocalPort(), Forward: tunnel.Forward{Title: u.Title, Bind: tunnel.Bind{Host: "localhost", Port: u.LocalPort()}}})
-		}
-	}
-	if len(all) == 0 {
-		all = append(all, &door{kind: "socks", Forward: tunnel.Forward{Bind: tunnel.Bind{Host: "localhost", Port: tunnel.DefaultSOCKS}}})
-	}
-	for _, d := range all {
-		if d.Bind.Exposed() && !f.expose {
-			return nil, hinted{fmt.Errorf("other computers could reach %s, and through it the cluster", d.Bind), exitUsage, "leave the address away, or say --expose if that is what you want"}
-		}
-	}
-	return all, nil
-}
-
-// open listens.
-func (d *door) open() (err error) {
-	listen := tunnel.Listen
-	if d.kind == "interface" {
-		listen = tunnel.ListenNear
-	}
-	d.listeners, d.Bind, err = listen(d.Bind)
-	switch {
-	case errors.Is(err, tunnel.ErrUnsafeFolder):
-		return hinted{err, exitFailed, "take a folder of your own, such as $XDG_RUNTIME_DIR or your home, that only you may write to"}
-	case errors.Is(err, fs.ErrPermission) && d.Bind.Path == "":
-		return hinted{err, exitFailed, "ports below 1024 are often reserved: take a higher one"}
-	case err != nil && d.Bind.Path == "":
-		return hinted{err, exitFailed, "is a tunnel open already? Otherwise take another port, or 0 for a free one"}
-	}
-	return err
-}
-
-// to says where a web interface is: at the node's own address, where most listen, or at its loopback address.
-func (d *door) to(node netip.Addr) {
-	if d.kind != "interface" {
-		return
-	}
-	for _, port := range d.ui.Ports {
-		if node.IsValid() {
-			d.To = append(d.To, tunnel.Remote{Network: "tcp", Addr: netip.AddrPortFrom(node, uint16(port)).String()})
-		}
-		d.To = append(d.To, tunnel.Remote{Network: "tcp", Addr: fmt.Sprintf("localhost:%d", port)})
-	}
-}
-
-func (d *door) serve(ctx context.Context, s *tunnel.Server) {
-	if d.kind == "socks" {
-		s.SOCKS(ctx, d.listeners)
-		return
-	}
-	s.Forward(ctx, d.listeners, d.Forward)
-}
-
-func closeDoors(doors []*door) {
-	for _, d := range doors {
-		for _, l := range d.listeners {
-			_ = l.Close()
-		}
-	}
 }

@@ -99,7 +99,7 @@ func (a *app) showTunnel(r *redial, c *sshsession.Client, doors []*door) error {
 	exposed, loopback := false, false
 	for _, d := range doors {
 		row := tunnelDoor{Kind: d.kind, Name: d.ui.Name, Title: d.ui.Title, Listen: d.listen(), To: []string{}, URL: d.url()}
-		for _, to := range d.To {
+		for _, to := range d.Remotes() {
 			row.To = append(row.To, to.String())
 		}
 		answer.Doors = append(answer.Doors, row)

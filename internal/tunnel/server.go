@@ -42,7 +42,7 @@ type Server struct {
 func (s *Server) Forward(ctx context.Context, ls []net.Listener, f Forward) {
 	var good atomic.Int64 // the index of the remote that answered last
 	s.serve(ctx, ls, func(ctx context.Context, c net.Conn) {
-		there, err := s.first(ctx, f.To, &good)
+		there, err := s.first(ctx, f.Remotes(), &good)
 		if err != nil {
 			if !ended(err) { // a browser shows no reason
 				s.once(s.Say, f.why(err))

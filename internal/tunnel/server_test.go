@@ -200,6 +200,32 @@ func TestForwardTriesTheNext(t *testing.T) {
 	}
 }
 
+// The remotes may change under an open forward: another node has taken over.
+func TestForwardMoves(t *testing.T) {
+	t.Parallel()
+	var now atomic.Value
+	now.Store(peer(t, func(c *net.TCPConn) { _, _ = io.WriteString(c, "one") }))
+	other := peer(t, func(c *net.TCPConn) { _, _ = io.WriteString(c, "two") })
+	ls, bind, err := tunnel.Listen(tunnel.Bind{Host: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tunnel.Server{Dial: (&net.Dialer{}).DialContext}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Forward(ctx, ls, tunnel.Forward{Bind: bind, Now: func() []tunnel.Remote { return []tunnel.Remote{{Network: "tcp", Addr: now.Load().(string)}} }})
+	}()
+	defer func() { cancel(); <-done }()
+	for _, want := range []string{"one", "two"} {
+		if got, err := io.ReadAll(mustDial(t, bind.String())); string(got) != want || err != nil {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+		now.Store(other)
+	}
+}
+
 func TestForwardSaysWhy(t *testing.T) {
 	t.Parallel()
 	f := begin(t, tunnel.Remote{Network: "tcp", Addr: "refused:1"})

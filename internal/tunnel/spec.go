@@ -55,7 +55,16 @@ func (r Remote) String() string {
 type Forward struct {
 	Bind  Bind
 	To    []Remote
-	Title string // what it is, for messages; may be empty
+	Now   func() []Remote // in place of To, where the remotes may change; at least one
+	Title string          // what it is, for messages; may be empty
+}
+
+// Remotes are those of now.
+func (f Forward) Remotes() []Remote {
+	if f.Now != nil {
+		return f.Now()
+	}
+	return f.To
 }
 
 // ParseForward reads [bind:]port:host:hostport, as ssh's -L takes it. Addresses with colons are in brackets; instead of bind:port or of
