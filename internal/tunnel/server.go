@@ -149,8 +149,8 @@ func (s *Server) serve(ctx context.Context, ls []net.Listener, handle func(conte
 				}
 				if s.open.Add(1) > maxOpen {
 					s.open.Add(-1)
-					_ = c.Close()
 					s.once(s.Say, "too many connections are open at once: new ones are closed")
+					_ = c.Close()
 					continue
 				}
 				all.Go(func() {
