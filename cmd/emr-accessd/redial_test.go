@@ -27,7 +27,7 @@ func TestWarnOnce(t *testing.T) {
 // What time mends does not end a tunnel, and what it does not, does.
 func TestRedialFinal(t *testing.T) {
 	r := &redial{}
-	for _, err := range []error{&sshsession.MismatchError{}, &sshsession.AuthError{}, sshsession.ErrUnverified, keeper.ErrEnded, usageError{keeper.ErrNothing, ""}} {
+	for _, err := range []error{&sshsession.MismatchError{}, &sshsession.AuthError{Methods: []string{"password"}}, sshsession.ErrUnverified, keeper.ErrEnded, usageError{keeper.ErrNothing, ""}} {
 		if !r.final(fmt.Errorf("connect: %w", err)) {
 			t.Errorf("%v is tried again", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -64,11 +65,15 @@ func NewLink(c *Client, connect func(ctx context.Context) (*Client, error)) *Lin
 }
 
 // Permanent reports whether an error of [Dial] will come again: the host key or the login is refused, or a person said no. Trying
-// again would be no help against an attack, and locks accounts.
+// again would be no help against an attack, and locks accounts. A login for which there is no key is not meant: agents lock themselves
+// while a laptop sleeps.
 func Permanent(err error) bool {
 	_, mismatch := errors.AsType[*MismatchError](err)
-	_, login := errors.AsType[*AuthError](err)
-	return mismatch || login || errors.Is(err, ErrUnverified) || errors.Is(err, ErrContradiction) || errors.Is(err, ErrInterrupted)
+	login, refused := errors.AsType[*AuthError](err)
+	if refused {
+		refused = len(login.Methods) > 0 || slices.ContainsFunc(login.Tried, func(k OfferedKey) bool { return k.Reason == "" })
+	}
+	return mismatch || refused || errors.Is(err, ErrUnverified) || errors.Is(err, ErrContradiction) || errors.Is(err, ErrInterrupted)
 }
 
 // Nudge says that something has happened that may have cut the link, or may let it come back: a link that stands is probed at once, and

@@ -234,7 +234,7 @@ func TestLinkBacksOff(t *testing.T) {
 
 // What another try cannot mend ends the link, and whoever waits for it.
 func TestLinkGivesUp(t *testing.T) {
-	for _, final := range []error{&sshsession.MismatchError{}, &sshsession.AuthError{}, sshsession.ErrContradiction, sshsession.ErrInterrupted} {
+	for _, final := range []error{&sshsession.MismatchError{}, &sshsession.AuthError{Tried: []sshsession.OfferedKey{{Source: "a"}}}, sshsession.ErrContradiction, sshsession.ErrInterrupted} {
 		synctest.Test(t, func(t *testing.T) {
 			target, srv := newTarget(t, "ed25519")
 			here, there := newPipe()
@@ -252,6 +252,23 @@ func TestLinkGivesUp(t *testing.T) {
 			}
 			srv.close()
 		})
+	}
+}
+
+// A key that could not be used is no refused login: an agent may be locked for now.
+func TestPermanent(t *testing.T) {
+	locked := sshsession.OfferedKey{Source: "agent", Reason: "agent refused operation"}
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{&sshsession.AuthError{}, false}, {&sshsession.AuthError{Tried: []sshsession.OfferedKey{locked}}, false},
+		{&sshsession.AuthError{Tried: []sshsession.OfferedKey{locked, {Source: "file"}}}, true}, {&sshsession.AuthError{Methods: []string{"password"}}, true},
+		{&sshsession.DialError{}, false}, {sshsession.ErrHandshake, false}, {&sshsession.UnverifiedError{}, true},
+	} {
+		if got := sshsession.Permanent(tt.err); got != tt.want {
+			t.Errorf("%#v: %v", tt.err, got)
+		}
 	}
 }
 
