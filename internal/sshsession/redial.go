@@ -126,27 +126,66 @@ func (l *Link) attend(ctx context.Context, c *Client) bool {
 		case <-c.Done():
 			return ctx.Err() == nil
 		case <-l.nudge:
-			c.prove(ctx)
+			c.prove(ctx, l.nudge)
 		}
 	}
 }
 
-// prove asks the server for a sign of life now, and ends the connection when none comes within ProbeWait: the usual keepalives need most
-// of a minute.
-func (c *Client) prove(ctx context.Context) {
+// prove asks the server for a sign of life now, and ends the connection when none comes within ProbeWait, or when it cannot come any more:
+// the usual keepalives need most of a minute. A Wi-Fi that is gone for a second costs nothing so.
+func (c *Client) prove(ctx context.Context, nudge <-chan struct{}) {
 	seen := c.conn.reads.Load()
 	timer := time.NewTimer(ProbeWait)
 	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-c.done:
-	case <-c.question():
-	case <-timer.C:
-		if c.conn.reads.Load() == seen { // else the answer waits behind a long download
-			c.end(fmt.Errorf("%w: the server has not answered for %v", ErrLostLink, ProbeWait))
-			_ = c.ssh.Close()
+	answer := c.question()
+	for {
+		if c.moved() {
+			c.lose("this computer has another address now")
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.done:
+			return
+		case <-answer:
+			return
+		case <-nudge: // more has happened
+		case <-timer.C:
+			if c.conn.reads.Load() == seen { // else the answer waits behind a long download
+				c.lose(fmt.Sprintf("the server has not answered for %v", ProbeWait))
+			}
+			return
 		}
 	}
+}
+
+// lose ends a connection that is lost.
+func (c *Client) lose(why string) {
+	c.end(fmt.Errorf("%w: %s", ErrLostLink, why))
+	_ = c.ssh.Close()
+}
+
+// moved reports whether this computer has the address no more that the connection was made from, and another way to the server. While
+// it has no way at all, the address may come back.
+func (c *Client) moved() bool {
+	local, ok := c.conn.LocalAddr().(*net.TCPAddr)
+	if !ok || local.IP.IsLoopback() {
+		return false
+	}
+	way, err := net.Dial("udp", c.conn.RemoteAddr().String()) // it sends nothing
+	if err != nil {
+		return false
+	}
+	defer way.Close()
+	if from, ok := way.LocalAddr().(*net.UDPAddr); !ok || from.IP.Equal(local.IP) {
+		return false
+	}
+	all, err := net.InterfaceAddrs()
+	return err == nil && !slices.ContainsFunc(all, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && n.IP.Equal(local.IP)
+	})
 }
 
 // again connects anew. It returns nil and no error when the context ended.
