@@ -90,18 +90,23 @@ func startTunnel(t *testing.T, args ...string) *openTunnel {
 	return u
 }
 
-// signal sends a signal to the processes of the server's connections, all generations of them.
+// signal sends a signal to the server's processes for its connections, and not to the shells that they have started: those are the
+// user's own, with locks that a killed one would leave behind.
 func (u *openTunnel) signal(sig syscall.Signal) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	parents := map[int]int{}
+	parents, names := map[int]int{}, map[int]string{}
 	for _, path := range stats {
 		text, _ := os.ReadFile(path)
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if _, rest, ok := strings.Cut(string(text), ") "); ok { // the name before may have spaces
+		if before, rest, ok := strings.Cut(string(text), ") "); ok { // the name before may have spaces
 			parents[pid], _ = strconv.Atoi(strings.Fields(rest)[1])
+			_, names[pid], _ = strings.Cut(before, "(")
 		}
 	}
 	for pid := range parents {
+		if !strings.HasPrefix(names[pid], "sshd") { // also sshd-session, and sshd-auth
+			continue
+		}
 		for at := parents[pid]; at > 1; at = parents[at] {
 			if at == u.server.cmd.Process.Pid {
 				_ = syscall.Kill(pid, sig)

@@ -121,8 +121,8 @@ func startNode(t *testing.T, w *netlab.World) (key, login string) {
 		n.Console = "-----BEGIN SSH HOST KEY KEYS-----\r\n" + strings.TrimSpace(string(host)) + "\r\n-----END SSH HOST KEY KEYS-----\r\n"
 	})
 	config := filepath.Join(dir, "config")
-	check(t, os.WriteFile(config, fmt.Appendf(nil, "HostKey %s/host\nAuthorizedKeysFile %s/login.pub\nUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\n",
-		dir, dir), 0o600))
+	// The end of the lab kills what runs on the node, also a shell in the middle of its user's own start-up files: it gets none.
+	check(t, os.WriteFile(config, fmt.Appendf(nil, "HostKey %[1]s/host\nAuthorizedKeysFile %[1]s/login.pub\nSetEnv HOME=%[1]s\nUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\n", dir), 0o600))
 	ctx, stop := context.WithCancel(context.Background())
 	var sessions sync.WaitGroup
 	t.Cleanup(func() {
