@@ -111,7 +111,7 @@ func (m *member) wake() {
 		m.t.Error(err)
 		return
 	}
-	k := &keeper.Keeper{Open: m.open, Watch: fleetWatch{m}, Store: store, Who: "u@laptop", Lease: fleetLease, Prefix6: 128, Transient: transient,
+	k := &keeper.Keeper{Open: m.open, Watch: fleetWatch{m}, Store: store, Who: "u@laptop", Lease: fleetLease, Prefix6: 128, Transient: transient, Crowded: crowded,
 		Targets: []keeper.Target{{Label: m.cluster, Cluster: m.cluster, Nodes: []string{"primary"}, Group: "managed", Port: 22, Lease: fleetLease}},
 		Looked:  func(ipwatch.Observation, ipwatch.Observation) { m.rounds++ }}
 	m.mu.Lock()
