@@ -149,7 +149,7 @@ func (c *closing) standFirst(ctx context.Context) error {
 	c.report = rep
 	c.footings = footings(rep, c.keeper.Store.Installation())
 	for _, r := range c.rules {
-		if _, ok := c.footing(r); !ok {
+		if c.footing(r) == nil {
 			return hinted{fmt.Errorf("%w in the groups of the nodes that %s opens, so nothing was closed", sgsync.ErrNoFooting, r.ID), exitFindings,
 				"a rule that is shared with others is certain after half a minute: try again with --wait; a borrowed one never is (emr-accessd status)"}
 		}

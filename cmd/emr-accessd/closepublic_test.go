@@ -211,3 +211,38 @@ func TestAWSRestoreIsOneCommand(t *testing.T) {
 }
 
 func pfxOf(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+// A public rule may open nodes that share no other group: each needs an own rule, and each of these is looked at.
+func TestFootingOfEveryNode(t *testing.T) {
+	node := func(groups ...string) sgsync.AuditNode { return sgsync.AuditNode{Groups: groups} }
+	own := func(groups ...string) map[string][]sgsync.Footing {
+		m := map[string][]sgsync.Footing{}
+		for _, g := range groups {
+			m[g] = []sgsync.Footing{{Group: g, Rule: "sgr-" + g}}
+		}
+		return m
+	}
+	for name, tt := range map[string]struct {
+		nodes []sgsync.AuditNode
+		own   map[string][]sgsync.Footing
+		want  string
+	}{
+		"in the same group":              {[]sgsync.AuditNode{node("pub", "a"), node("pub", "b")}, own("pub", "a"), "pub"},
+		"one for each node":              {[]sgsync.AuditNode{node("pub", "a"), node("pub", "b"), node("b", "pub")}, own("a", "b"), "a b"},
+		"one node has none":              {[]sgsync.AuditNode{node("pub", "a"), node("pub", "b")}, own("a"), ""},
+		"a node that it does not open":   {[]sgsync.AuditNode{node("pub", "a"), node("b")}, own("a"), "a"},
+		"on no node, and none there":     {[]sgsync.AuditNode{node("a")}, own("a"), ""},
+		"on no node, and one beside it":  {[]sgsync.AuditNode{node("a")}, own("pub"), "pub"},
+		"one group of a node has it too": {[]sgsync.AuditNode{node("pub", "x", "b"), node("pub", "b")}, own("b"), "b"},
+	} {
+		c := closing{footings: tt.own}
+		c.found.Nodes = tt.nodes
+		var got []string
+		for _, f := range c.footing(sgsync.Rule{Group: "pub"}) {
+			got = append(got, f.Group)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}

@@ -174,3 +174,53 @@ func TestClosableProperties(t *testing.T) {
 		}
 	})
 }
+
+// Nodes of one public rule may have own rules in several groups: each of them must stand, by a read of its own group.
+func TestCloseLooksAtEveryFooting(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(*Rule) // what became of the second rule
+		old   bool        // its group was read too long ago
+		want  error
+	}{
+		"both stand":          {},
+		"the second has gone": {spoil: func(r *Rule) { r.ID = "sgr-other" }, want: ErrNoFooting},
+		"the second is not firm": {spoil: func(r *Rule) {
+			r.Tags = map[string]string{OwnerTag: alice.UserID, alice.Key(): FormatLease(t0.Add(time.Hour), t0.Add(time.Minute), "x")}
+		}, want: ErrNoFooting},
+		"the second was read long ago": {old: true, want: ErrStale},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCloseWorld()
+			second := w.rules[w.own]
+			second.ID, second.Group = "sgr-second", otherGroup
+			if tt.spoil != nil {
+				tt.spoil(&second)
+			}
+			revoked := 0
+			c := Closer{Wall: func() time.Time { return t0 }, Revoke: func(context.Context, string, string) error { revoked++; return nil },
+				Rules: func(_ context.Context, id string) (View, error) {
+					if id == group {
+						return w.view(), nil
+					}
+					v := View{Group: id, AWS: t0, Sent: t0, Rules: []Rule{second}}
+					if tt.old {
+						v.Sent = t0.Add(-time.Minute)
+					}
+					return v, nil
+				}}
+			_, err := c.Close(context.Background(), w.rules[w.public], 22, w.footing(), Footing{Group: otherGroup, Rule: "sgr-second", Holder: alice.Holder})
+			if !errors.Is(err, tt.want) || revoked == 1 != (tt.want == nil) {
+				t.Errorf("%d revoked, %v", revoked, err)
+			}
+		})
+	}
+}
+
+func TestCloseNeedsAFooting(t *testing.T) {
+	w := newCloseWorld()
+	c := Closer{Rules: func(context.Context, string) (View, error) { return w.view(), nil }, Wall: func() time.Time { return t0 },
+		Revoke: func(context.Context, string, string) error { t.Error("revoked"); return nil }}
+	if _, err := c.Close(context.Background(), w.rules[w.public], 22); !errors.Is(err, ErrNoFooting) {
+		t.Error(err)
+	}
+}
