@@ -110,7 +110,7 @@ func (c Closer) Close(ctx context.Context, shown Rule, port int, own ...Footing)
 	defer cancel()
 	err = c.Revoke(bounded, shown.Group, shown.ID)
 	if errors.Is(err, ErrGone) {
-		return false, nil
+		return true, nil
 	}
 	if unsure(err) { // the answer was lost: only another look tells whether it acted
 		// Interrupted or not: the user must know.
