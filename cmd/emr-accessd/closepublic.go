@@ -31,9 +31,9 @@ the rule back is printed. Nothing is ever opened again without being asked for.
 
 Rules that open more than the port (all traffic, a range) are shown and left alone.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not done yet (--dry-run, your
-own rule is not certain, or public rules are left), 4 sign in again, 5 your address is
-not known for certain.`,
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not done yet (--dry-run, you
+said no, your own rule is not certain, or public rules are left), 4 sign in again,
+5 your address is not known for certain.`,
 		Example: `  emr-accessd close-public j-2AXXXXXXGAPLF --dry-run
   emr-accessd close-public j-2AXXXXXXGAPLF --wait
   emr-accessd close-public --restore sgr-0123456789abcdef0`,
@@ -92,8 +92,10 @@ func (a *app) closePublic(ctx context.Context, arg string, f closeFlags) error {
 	if !a.flags.json || !f.yes {
 		renderClosePlan(a.Err, c.answer)
 	}
-	if ok, err := a.confirm(ctx, "Close?", f.yes); err != nil || !ok {
+	if ok, err := a.confirm(ctx, "Close?", f.yes); err != nil {
 		return err
+	} else if !ok {
+		return a.declined(c.answer)
 	}
 	if err := c.standFirst(ctx); err != nil {
 		return err

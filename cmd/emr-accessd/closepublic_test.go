@@ -123,10 +123,11 @@ func TestClosePublicAsks(t *testing.T) {
 	t.Cleanup(end)
 	config := w.write(t)
 	before := w.listing()
+	var flags []string
 	session := func(answers ...string) (string, int) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, programPath(t), "close-public", "--port", port, w.cluster)
+		cmd := exec.CommandContext(ctx, programPath(t), slices.Concat([]string{"close-public", "--port", port, w.cluster}, flags)...)
 		cmd.Env = append(w.env(), "HOME="+w.dir, "PATH="+os.Getenv("PATH"), "TERM=xterm", "EMR_ACCESSD_CONFIG="+config, "EMR_ACCESSD_STATE="+filepath.Join(w.dir, "state"))
 		f, err := pty.Start(cmd)
 		if err != nil {
@@ -151,9 +152,14 @@ func TestClosePublicAsks(t *testing.T) {
 		_ = cmd.Wait()
 		return out.String(), cmd.ProcessState.ExitCode()
 	}
-	if out, code := session("n\n"); code != exitDone || !strings.Contains(out, "nothing was changed") || w.listing() != before {
+	if out, code := session("n\n"); code != exitFindings || !strings.Contains(out, "nothing was changed") || w.listing() != before {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
+	flags = []string{"--json"}
+	if out, code := session("n\n"); code != exitFindings || !strings.Contains(out, `"applied": false`) || !strings.Contains(out, `"state": "planned"`) || w.listing() != before {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	flags = nil
 	if out, code := session("\x03"); code != exitFailed || !strings.Contains(out, "interrupted") || w.listing() != before { // Ctrl-C
 		t.Errorf("exit %d:\n%s", code, out)
 	}
