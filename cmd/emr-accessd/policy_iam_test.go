@@ -78,7 +78,14 @@ func TestPolicyAllowsWhatIsCalled(t *testing.T) {
 	m.sim.AddRule(m.master, awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: "203.0.113.78/32", Tags: map[string]string{"emr-accessd-owner": "AIDAGONE",
 		"emr-accessd-lease-AIDAGONE-0123456789abcdef": "2020-01-01T00:00:00Z 2020-01-01T00:00:00Z gone@laptop",
 		"emr-accessd-lease-AIDAHERE-0123456789abcdef": time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + " 2020-01-01T00:00:00Z here@desk"}})
+	before := len(m.iam.requests())
 	m.as(alice, "sweep", "--all")
+	swept := m.iam.requests()[before:]
+	for i, got := range simulateIAM(t, json.RawMessage(m.as(alice, "policy", "--only", "sweep", "--all")), swept) {
+		if got.Result != "Allowed" {
+			t.Errorf("a job that only sweeps everything: %s on %s: %s %s", swept[i].Action, swept[i].Resource, got.Result, got.Detail)
+		}
+	}
 	m.as(alice, "clusters")
 	m.as(alice, "sync", "nightly-etl") // a cluster by name
 	m.as(alice, "revoke")
