@@ -37,11 +37,11 @@ by the variable aws:userid. docs/security.md says what IAM can enforce and what 
   rules      keep your own address authorized
   connect    read host keys from the console, and the cluster's key pair
   clusters   list clusters: targets by name, "clusters" and "init"
-  audit      see who can reach a node
+  audit      see who can reach a node: "audit", and "close-public" before it closes
   sweep      remove leases that have ended, also those of others
 
---check asks EC2 whether you have these permissions, by dry runs that change
-nothing, and ends with 3 when something is missing.`,
+--check asks whether you have these permissions, by dry runs that change nothing and
+by reading where AWS knows no dry run, and ends with 3 when something is missing.`,
 		Example: `  emr-accessd policy > policy.json
   emr-accessd policy --with connect,audit j-2AXXXXXXGAPLF
   emr-accessd policy --only sweep --all --region eu-west-1  # for a cron job that only cleans up
