@@ -234,7 +234,7 @@ func TestDaemonSeesWhatACommandSetsDue(t *testing.T) {
 		if wait := time.Until(due); wait <= 0 || wait > sgsync.D {
 			t.Fatalf("due in %v", wait)
 		}
-		d.sleep(time.Until(due) + keeper.DuePoll)
+		d.sleep(time.Until(due) + 2*time.Minute)
 		if last := l.state().Status.LastRound; last.Before(due) {
 			t.Errorf("the daemon has not looked: last round at %v, due was %v", last, due)
 		}
