@@ -149,7 +149,7 @@ func (c *closing) standFirst(ctx context.Context) error {
 		return err
 	}
 	c.report = rep
-	c.footings = footings(rep, c.keeper.Store.Installation())
+	c.footings = footings(rep, c.keeper.Store.Installation(), c.found.Port)
 	for _, r := range c.rules {
 		if c.footing(r) == nil {
 			return hinted{fmt.Errorf("%w in the groups of the nodes that %s opens, so nothing was closed", sgsync.ErrNoFooting, r.ID), exitFindings,
@@ -159,8 +159,8 @@ func (c *closing) standFirst(ctx context.Context) error {
 	return nil
 }
 
-// footings are the own rules that are certain to hold, by group.
-func footings(rep keeper.Report, installation string) map[string][]sgsync.Footing {
+// footings are the own rules for the port that are certain to hold, by group. Other targets may want other ports there.
+func footings(rep keeper.Report, installation string, port int) map[string][]sgsync.Footing {
 	out := map[string][]sgsync.Footing{}
 	for _, t := range rep.Targets {
 		if t.Identity == nil {
@@ -168,7 +168,7 @@ func footings(rep keeper.Report, installation string) map[string][]sgsync.Footin
 		}
 		for _, g := range t.Groups {
 			for _, ch := range g.Changes {
-				ours := ch.Role == string(sgsync.Self) && ch.Firm
+				ours := ch.Role == string(sgsync.Self) && ch.Firm && ch.Port == port
 				switch ch.Do {
 				case "keep", "renew", "join", "move", "add":
 				default:

@@ -252,3 +252,19 @@ func TestFootingOfEveryNode(t *testing.T) {
 		}
 	}
 }
+
+// A group may hold own rules for several ports, as of two targets: only that of the port that is closed is a footing.
+func TestFootingsAreOfThePort(t *testing.T) {
+	change := func(rule string, port int, firm bool) keeper.ChangeReport {
+		return keeper.ChangeReport{Do: "keep", Rule: rule, Port: port, CIDR: "198.51.100.7/32", Role: string(sgsync.Self), Firm: firm}
+	}
+	rep := keeper.Report{Targets: []keeper.TargetReport{{Identity: &keeper.Identity{UserID: "AIDAALICE"},
+		Verdicts: map[string]keeper.Verdict{"ipv4": {State: "confirmed", Address: "198.51.100.7"}},
+		Groups:   []keeper.GroupReport{{ID: "sg-1", Changes: []keeper.ChangeReport{change("sgr-8443", 8443, true), change("sgr-22", 22, false)}}}}}}
+	if got := footings(rep, "a1", 22); len(got) != 0 {
+		t.Errorf("footings for port 22: %v", got)
+	}
+	if got := footings(rep, "a1", 8443); len(got["sg-1"]) != 1 || got["sg-1"][0].Rule != "sgr-8443" {
+		t.Errorf("footings for port 8443: %v", got)
+	}
+}

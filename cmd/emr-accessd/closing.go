@@ -129,7 +129,7 @@ func (c *closing) plan(ctx context.Context, rep keeper.Report) {
 	for _, t := range rep.Targets {
 		for _, g := range t.Groups {
 			for _, ch := range g.Changes {
-				if ch.Role == string(sgsync.Self) && ch.Do != "leave" && ch.Do != "remove" {
+				if ch.Role == string(sgsync.Self) && ch.Port == s.Port && ch.Do != "leave" && ch.Do != "remove" {
 					c.answer.Own = append(c.answer.Own, ownRule{ch.Do, ch.Rule, g.ID, ch.CIDR, ch.Firm})
 				}
 			}

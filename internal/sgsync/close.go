@@ -41,11 +41,11 @@ type Footing struct {
 	Holder      Holder // the lease on it is of this installation: what another computer of the user holds follows that one's address
 }
 
-// stands reports whether the view holds the rule with a firm lease of the installation that lives for D more. A public
+// stands reports whether the view holds the rule for the port, with a firm lease of the installation that lives for D more. A public
 // rule is no footing.
-func (f Footing) stands(v View) bool {
+func (f Footing) stands(v View, port int) bool {
 	for _, r := range v.Rules {
-		if r.ID != f.Rule || r.Group != f.Group || !r.Managed() {
+		if r.ID != f.Rule || r.Group != f.Group || !r.Managed() || !r.reaches(port) {
 			continue
 		}
 		for _, l := range r.Leases() {
@@ -93,7 +93,7 @@ func (c Closer) Close(ctx context.Context, shown Rule, port int, own ...Footing)
 	if err != nil || found == nil {
 		return found == nil && err == nil, err
 	}
-	if len(own) == 0 || slices.ContainsFunc(own, func(f Footing) bool { return !f.stands(views[f.Group]) }) {
+	if len(own) == 0 || slices.ContainsFunc(own, func(f Footing) bool { return !f.stands(views[f.Group], port) }) {
 		return false, fmt.Errorf("%w: %s was not removed", ErrNoFooting, shown.ID)
 	}
 	if c.Before != nil {

@@ -95,6 +95,7 @@ func TestCloseGuard(t *testing.T) {
 		{name: "own lease not firm", do: func(w *closeWorld) {
 			w.edit(w.own, func(r *Rule) { r.Tags[alice.Key()] = lease(time.Hour, time.Second) })
 		}, want: ErrNoFooting},
+		{name: "own rule for another port", do: func(w *closeWorld) { w.edit(w.own, func(r *Rule) { r.FromPort, r.ToPort = 2222, 2222 }) }, want: ErrNoFooting},
 		{name: "own lease unreadable", do: func(w *closeWorld) { w.edit(w.own, func(r *Rule) { r.Tags[alice.Key()] = "x" }) }, want: ErrNoFooting},
 		{name: "somebody else's lease", do: func(w *closeWorld) {
 			w.edit(w.own, func(r *Rule) { delete(r.Tags, alice.Key()); r.Tags[bob.Key()] = lease(time.Hour, 0) })
