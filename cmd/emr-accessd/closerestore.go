@@ -91,6 +91,9 @@ func (a *app) restore(ctx context.Context, f closeFlags) error {
 		if err := st.SaveClosed(rec); err != nil {
 			fmt.Fprintf(a.Err, "emr-accessd: warning: the record could not be updated: %s\n", printable(err.Error()))
 		}
+		if err := st.NotePublic(rec.Group, "", made.ID); err != nil {
+			fmt.Fprintf(a.Err, "emr-accessd: warning: status does not show the rule until the next round: %s\n", printable(err.Error()))
+		}
 	}
 	answer.Applied = true
 	return a.print(answer, func(w io.Writer) {

@@ -235,8 +235,10 @@ func (c *closing) close(ctx context.Context) error {
 		switch {
 		case gone:
 			state.State = "gone"
+			c.forget(r)
 		case err == nil:
 			state.State = "closed"
+			c.forget(r)
 		default:
 			text := err.Error()
 			state.State, state.Error = "failed", &text
@@ -247,6 +249,13 @@ func (c *closing) close(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// forget lets `status` warn of the rule no more.
+func (c *closing) forget(r sgsync.Rule) {
+	if err := c.keeper.Store.NotePublic(r.Group, r.ID, ""); err != nil {
+		c.answer.Warnings = append(c.answer.Warnings, fmt.Sprintf("status shows %s until the next round: %v", r.ID, err))
+	}
 }
 
 func (c *closing) closed() (n int) {
