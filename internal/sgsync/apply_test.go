@@ -306,3 +306,23 @@ func TestOverlayOfATornRule(t *testing.T) {
 		t.Errorf("after σ: %v", got)
 	}
 }
+
+// Found by TestSharedGroup: alice joins her rule anew, leaves it, and reads it as it was before both. The lease that is
+// read has another value than the one that she gave up; it is not hers any more all the same.
+func TestOverlayOfALeaseFromBeforeTheOneThatWasLeft(t *testing.T) {
+	w := newWorld()
+	id := w.put(rule("198.51.100.7/32", alice, alice, day, 0))
+	read := w.view()
+	left := []Write{{At: t0, Do: Leave, Group: group, ID: id, Key: alice.Key(), Value: FormatLease(t0.Add(24*time.Hour), t0.Add(D), "alice@laptop")}}
+	if tags := Overlay(read, left).Rules[0].Tags; tags[alice.Key()] != "" || tags[OwnerTag] == "" {
+		t.Errorf("tags: %v", tags)
+	}
+	joined := append(left, Write{At: t0, Do: Join, Group: group, ID: id, Key: alice.Key(), Value: "again"})
+	if tags := Overlay(read, joined).Rules[0].Tags; tags[alice.Key()] != "again" {
+		t.Errorf("joined since: %v", tags)
+	}
+	purged := []Write{{At: t0, Do: Purge, Group: group, ID: id, Key: alice.Key(), Value: "another"}}
+	if tags := Overlay(read, purged).Rules[0].Tags; tags[alice.Key()] == "" {
+		t.Error("a purge deletes the value that it names, and no other")
+	}
+}

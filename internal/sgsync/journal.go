@@ -74,7 +74,8 @@ func Overlay(v View, journal []Write) View {
 			rules[i].CIDR, rules[i].Description = w.CIDR, w.Description
 		case (w.Do == Join || w.Do == Renew) && i >= 0:
 			rules[i].Tags = withTag(rules[i].Tags, w.Key, w.Value)
-		case (w.Do == Leave || w.Do == Purge) && i >= 0 && rules[i].Tags[w.Key] == w.Value:
+		case w.Do == Leave && i >= 0, w.Do == Purge && i >= 0 && rules[i].Tags[w.Key] == w.Value:
+			// What is read of a lease that was left may be from before its last renewal or join: it is another value.
 			rules[i].Tags = maps.Clone(rules[i].Tags)
 			delete(rules[i].Tags, w.Key)
 		}
