@@ -48,10 +48,10 @@ func TestEventLooksUpThePlace(t *testing.T) {
 		"a pattern":         func(_ *lab, _ *keeper.Place, t *keeper.Target) { t.Cluster, t.NamePattern = "", "j-1" },
 		"a group":           func(_ *lab, _ *keeper.Place, t *keeper.Target) { t.Cluster, t.SecurityGroup = "", "j-1" },
 		"the clock was put back": func(l *lab, _ *keeper.Place, _ *keeper.Target) {
-			time.AfterFunc(4*time.Minute, func() { l.ahead.Store(int64(-time.Hour)) })
+			time.AfterFunc(justBefore, func() { l.ahead.Store(int64(-time.Hour)) })
 		},
 		"the computer slept": func(l *lab, _ *keeper.Place, _ *keeper.Target) {
-			time.AfterFunc(4*time.Minute, func() { l.suspend(time.Hour) })
+			time.AfterFunc(justBefore, func() { l.suspend(time.Hour) })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
