@@ -81,6 +81,7 @@ func TestScripts(t *testing.T) {
 			"end":       cmdEnd,
 			"crowd":     cmdCrowd,
 			"rules":     cmdRules,
+			"teamkey":   cmdTeamKey,
 			"cluster": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).sim.SetClusterState(worldOf(ts).cluster, args[0])
 			},
