@@ -23,12 +23,13 @@ type doctorAnswer struct {
 
 // doctorCheck is one check.
 type doctorCheck struct {
-	Subject string  `json:"subject"` // "this computer", an AWS profile and region, or a target
-	Check   string  `json:"check"`
-	State   string  `json:"state"` // ok, bad, unknown or skipped
-	Seen    string  `json:"seen"`
-	Remedy  string  `json:"remedy"`
-	TookMS  float64 `json:"took_ms"`
+	Subject string   `json:"subject"` // "this computer", an AWS profile and region, or a target
+	Check   string   `json:"check"`
+	State   string   `json:"state"` // ok, bad, unknown or skipped
+	Seen    string   `json:"seen"`
+	Remedy  string   `json:"remedy"`
+	Notes   []string `json:"notes"`
+	TookMS  float64  `json:"took_ms"`
 }
 
 // doctorFlags are the flags of doctor alone.
@@ -110,7 +111,7 @@ func (a *app) doctor(ctx context.Context, args []string, f doctorFlags) error {
 // run makes the looks, and shows each as it comes.
 func (d *doctor) run(ctx context.Context, exams []*exam) {
 	examine(ctx, exams, func(e *exam) { d.status.say("looking at " + e.subject + ": " + label(e.id)) }, func(e *exam) {
-		c := doctorCheck{Subject: e.subject, Check: e.id, State: e.state, Seen: e.seen, Remedy: e.remedy, TookMS: millis(e.took.Round(100 * time.Microsecond))}
+		c := doctorCheck{Subject: e.subject, Check: e.id, State: e.state, Seen: e.seen, Remedy: e.remedy, Notes: append([]string{}, e.notes...), TookMS: millis(e.took.Round(100 * time.Microsecond))}
 		d.answer.Checks = append(d.answer.Checks, c)
 		if d.page != nil {
 			d.status.clear()
@@ -178,10 +179,8 @@ func (d *doctor) configuration() (*exam, error) {
 	default:
 		f = ok(fmt.Sprintf("%s, with %s", d.cfg.Path, counted(len(d.cfg.Targets), "target")))
 	}
-	for _, w := range config.Warnings(d.cfg) {
-		if !d.broken {
-			f.seen += "; note: " + w
-		}
+	if !d.broken {
+		f.notes = config.Warnings(d.cfg)
 	}
 	e.look = func(context.Context) finding { return f }
 	return e, nil

@@ -125,18 +125,20 @@ func lookAtCredentials(s awsclient.SignIn, now time.Time) finding {
 
 func lookAtIdentity(id awsclient.Identity, pinned string) finding {
 	who := fmt.Sprintf("%s, account %s, %s", id.ARN, id.Account, id.Region)
-	if id.Endpoint != "" {
-		who += "; calls go to " + id.Endpoint + ", which is not AWS's own endpoint"
-	}
+	var f finding
 	switch {
 	case pinned != "" && pinned != id.Account:
-		return bad(fmt.Sprintf("%s; but the target says account %s", who, pinned), "choose the profile of account "+pinned+" (profile in the target, or --profile)")
+		f = bad(fmt.Sprintf("%s; but the target says account %s", who, pinned), "choose the profile of account "+pinned+" (profile in the target, or --profile)")
 	case id.Unstable:
-		f := bad(who+"; the name of the role session changes with each sign-in, so that leases would be lost", joinHints(keeper.ErrUnstable, ""))
+		f = bad(who+"; the name of the role session changes with each sign-in, so that leases would be lost", joinHints(keeper.ErrUnstable, ""))
 		f.goOn = true
-		return f
+	default:
+		f = ok(who)
 	}
-	return ok(who)
+	if id.Endpoint != "" {
+		f.notes = []string{"calls go to " + id.Endpoint + ", which is not AWS's own endpoint"}
+	}
+	return f
 }
 
 // clockWorthTelling is from when on a clock is mentioned although AWS still accepts it.
@@ -193,7 +195,7 @@ func lookAtPermissions(list []permission, err error, t keeper.Target) finding {
 	case len(list) == 0:
 		return notKnown("nothing could be asked for", "")
 	case len(open) > 0:
-		return ok(fmt.Sprintf("nothing is missing of what could be asked for (%s once you have a rule)", strings.Join(distinct(open), ", ")))
+		return ok(fmt.Sprintf("nothing is missing of what could be asked for (not asked for yet: %s)", strings.Join(distinct(open), ", ")))
 	}
 	return ok("nothing is missing")
 }

@@ -17,9 +17,11 @@ const (
 // finding is what one look came to.
 type finding struct {
 	state  string
-	seen   string // a sentence
-	remedy string // what to do about it; "" for nothing
-	goOn   bool   // what needs this look is looked at although it is not ok
+	seen   string   // a sentence
+	remedy string   // what to do about it; "" for nothing
+	notes  []string // sentences that do not change the state
+	root   string   // of a skipped one: the id of the check that is to blame
+	goOn   bool     // what needs this look is looked at although it is not ok
 }
 
 func ok(seen string) finding          { return finding{state: stateOK, seen: seen} }
@@ -81,7 +83,11 @@ func (e *exam) run(ctx context.Context, slots chan struct{}) finding {
 	}
 	for _, o := range e.needs {
 		if o.state != stateOK && !o.goOn {
-			return finding{state: stateSkipped, seen: "needs " + label(o.id)}
+			root := o.id
+			if o.root != "" {
+				root = o.root
+			}
+			return finding{state: stateSkipped, seen: "needs " + label(root), root: root}
 		}
 	}
 	select {

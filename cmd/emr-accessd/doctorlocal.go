@@ -111,13 +111,13 @@ func (d *doctor) lookAtAddress(ctx context.Context) finding {
 		return finding{}
 	}
 	d.seen = seen
-	var good, wrong, remedies []string
+	var good, wrong, remedies, notes []string
 	for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
 		v := d.det.Conclude(seen[f], nil)
 		switch {
 		case v.State == ipwatch.Confirmed:
 			good = append(good, v.Why)
-			good = append(good, besideEgress(v.Warnings)...)
+			notes = append(notes, besideEgress(v.Warnings)...)
 		case v.State == ipwatch.Absent:
 		case f == ipwatch.V4 || v.State != ipwatch.Offline:
 			wrong = append(wrong, v.Why)
@@ -127,10 +127,10 @@ func (d *doctor) lookAtAddress(ctx context.Context) finding {
 	f := ok(strings.Join(good, " "))
 	if len(good) == 0 {
 		f = bad(cmp.Or(strings.Join(wrong, " "), "this computer has no address that the internet sees"), cmp.Or(strings.Join(remedies, "; "), "connect to a network"))
-	} else if len(wrong) > 0 {
-		f.seen += " " + strings.Join(wrong, " ")
+	} else {
+		notes = append(notes, wrong...)
 	}
-	f.goOn = true
+	f.notes, f.goOn = notes, true
 	return f
 }
 

@@ -93,11 +93,10 @@ func judgeRule(s sgsync.Survey, own []string, want netip.Prefix, me sgsync.Holde
 				}
 			case mine:
 				f := ok(fmt.Sprintf("%s in %s admits %s until %s", r.ID, g.ID, r.CIDR, end))
-				if others > 0 {
-					f.seen += fmt.Sprintf("; %s it with you", counted(others, "other share"))
-					if others == 1 {
-						f.seen = strings.Replace(f.seen, "1 other share it", "one other shares it", 1)
-					}
+				if others == 1 {
+					f.notes = []string{"one other leases it with you"}
+				} else if others > 1 {
+					f.notes = []string{fmt.Sprintf("%d others lease it with you", others)}
 				}
 				return f
 			default:
@@ -141,7 +140,9 @@ func (p *patient) lookAtOthers(context.Context) finding {
 	}
 	switch {
 	case len(public) > 0:
-		return ok("everybody is admitted, by " + strings.Join(public, ", ") + ": that you get in proves nothing about your rule, and nobody is kept out (`emr-accessd close-public " + p.target.Label + "`)")
+		f := ok("everybody is admitted, by " + strings.Join(public, ", "))
+		f.notes = []string{"that you get in proves nothing about your rule, and nobody is kept out: emr-accessd close-public " + p.target.Label}
+		return f
 	case res.From == nil:
 		return ok("no rule admits everybody")
 	}
@@ -237,7 +238,9 @@ func (p *patient) lookAtEgress(ctx context.Context) finding {
 	if !p.cfg.Address.EgressCheck {
 		return ok("packets to the node were not compared (egress-check = false)")
 	}
-	return ok(strings.Join(append([]string{"packets to the node leave as those to the sources do"}, v.Warnings...), "; "))
+	good := ok("packets to the node leave as those to the sources do")
+	good.notes = v.Warnings
+	return good
 }
 
 // outside asks the servers that see us over other protocols than HTTPS.

@@ -136,6 +136,9 @@ func (p *patient) lookAtLoginKey(ctx context.Context) finding {
 		return bad(oneLine(err), joinHints(err, "name another file with -i"))
 	}
 	f, locked := judgeKeys(found, p.cluster.KeyName, note)
+	if f.state == stateBad && p.cluster.ID == "" { // it may not be needed
+		f.state = stateUnknown
+	}
 	p.locked = locked
 	return f
 }

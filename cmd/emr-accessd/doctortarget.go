@@ -245,7 +245,7 @@ func (p *patient) privateNode(what string) finding {
 	id := p.client.Identity()
 	at := " --region " + id.Region
 	if id.Profile != "" && id.Profile != "default" {
-		at += " --profile " + id.Profile
+		at += " --profile " + shellQuote(id.Profile)
 	}
 	seen := fmt.Sprintf("%s has the private address %s alone: the internet does not reach it", what, p.node.Private4)
 	if p.det != nil && p.node.Private4.IsValid() {

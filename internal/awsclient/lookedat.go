@@ -30,7 +30,7 @@ func (s source) phrase() string {
 		fromLogin: "aws login", fromProcess: fmt.Sprintf("credential_process %q", s.process), fromWebIdentity: "web identity token",
 		fromContainer: "container credentials", fromMetadata: "instance metadata", fromNothing: "nothing configured", fromEnvironment: "keys in the environment"}[s.origin]
 	if s.unused {
-		return "the environment (" + what + "), which wins over profiles"
+		return map[bool]string{true: "AWS_ACCESS_KEY_ID", false: "the web identity token"}[s.origin == fromEnvironment] + " in the environment, which wins over profiles"
 	}
 	text := fmt.Sprintf("the profile %s (%s", s.quotedProfile(), what)
 	if s.base != s.profile {

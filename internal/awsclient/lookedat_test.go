@@ -69,7 +69,7 @@ func TestSignIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSimWorld()
 		c := openOn(t, w.Client())
-		if s := c.SignIn(); !strings.Contains(s.From, "environment (keys") || !s.Expires.IsZero() {
+		if s := c.SignIn(); !strings.Contains(s.From, "AWS_ACCESS_KEY_ID in the environment") || !s.Expires.IsZero() {
 			t.Errorf("%+v", s)
 		}
 		if ahead, ok := c.Clock(); !ok || ahead.Abs() > time.Second {
