@@ -5,10 +5,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"github.com/emr-accessd/emr-accessd/internal/awssim"
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -78,4 +83,36 @@ func cmdImposter(ts *testscript.TestScript, _ bool, args []string) {
 			}()
 		}
 	}()
+}
+
+// docs/doctor.md has a line for each check, and for no other.
+func TestDoctorDocs(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("EMR_ACCESSD_STATE", t.TempDir())
+	a := &app{status: nil}
+	d := &doctor{app: a, signIns: map[string]*signedIn{}}
+	var want []string
+	for _, e := range slices.Concat(d.local(), d.accounts([]wantedTarget{{}})) {
+		want = append(want, e.id)
+	}
+	for _, t := range []keeper.Target{{Cluster: "j-1"}, {SecurityGroup: "sg-1"}} {
+		p := &patient{doctor: d, target: t, signedIn: d.signIns[placeKey(keeper.Target{})]}
+		for _, e := range p.exams() {
+			want = append(want, e.id)
+		}
+	}
+	want = append(want, "configuration")
+	slices.Sort(want)
+	want = slices.Compact(want)
+	var got []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|").FindAllStringSubmatch(string(doc), -1) {
+		got = append(got, m[1])
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("documented are %v, looked at %v", got, want)
+	}
 }
