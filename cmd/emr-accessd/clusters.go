@@ -99,6 +99,7 @@ func (a *app) clusters(ctx context.Context, all bool) error {
 		if err != nil {
 			return err
 		}
+		a.rememberRows(ctx, p, rows)
 		for _, r := range rows {
 			r.Targets = targetsOf(r, targets, p)
 			ans.Clusters = append(ans.Clusters, r)

@@ -186,6 +186,8 @@ func cmdFault(ts *testscript.TestScript, _ bool, args []string) {
 		f.Code, f.DropAfter = "", true
 	case "drop":
 		f.Code, f.DropBefore = "", true
+	case "slow":
+		f.Code, f.Latency = "", time.Minute
 	}
 	if len(args) > 2 {
 		n, err := strconv.Atoi(args[2])
