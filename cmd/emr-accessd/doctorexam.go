@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -136,7 +137,7 @@ func (e *exam) judge(ctx, bounded context.Context, f finding, limit time.Duratio
 }
 
 func interrupted(ctx context.Context) finding {
-	if context.Cause(ctx) == context.DeadlineExceeded {
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		return finding{state: stateSkipped, seen: "no time was left for it"}
 	}
 	return finding{state: stateSkipped, seen: "interrupted"}
