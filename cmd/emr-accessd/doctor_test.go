@@ -48,8 +48,8 @@ func cmdNetwork(ts *testscript.TestScript, _ bool, args []string) {
 	w.sim.SetACL(subnet, entries...)
 }
 
-// bothregions: the endpoint serves the other account's region too, as AWS does.
-func cmdBothRegions(ts *testscript.TestScript, _ bool, _ []string) {
+// regions: the endpoint serves the other account's region too, as AWS does.
+func cmdRegions(ts *testscript.TestScript, _ bool, _ []string) {
 	here, other := worldOf(ts).sim, ts.Value("other").(*otherAccount).sim
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.Header.Get("Authorization"), "/us-east-1/elasticmapreduce/") {
