@@ -30,6 +30,7 @@ var layers = map[string]int{
 	"internal/keeper":   1, "internal/awsclient": 1, "internal/sshsession": 1, "internal/config": 1, "internal/awssim": 1,
 	"packaging":          1,
 	"internal/iampolicy": 1, // pure; besides the command, the tests of all calls read it
+	"internal/tunnel":    2, // listens here, and has the connections made by sshsession's server
 	"internal/demo":      2, // puts the simulated AWS and a real SSH server together
 	"internal/netlab":    2, // networks for tests and benchmarks, with the simulated AWS in them
 	"cmd/emr-accessd":    3, "bench/roam": 3,

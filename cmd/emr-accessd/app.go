@@ -22,6 +22,8 @@ type app struct {
 	cfg    config.Config
 	status *progress
 
+	secrets passphrases // of login keys
+
 	mu      sync.Mutex
 	clients map[string]*awsclient.Client // opened in the last round, by profile and region
 	signIn  signIn

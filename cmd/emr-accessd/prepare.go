@@ -51,7 +51,9 @@ type prepared struct {
 // prepare does what comes before every connection: it finds the cluster's primary node, brings the rule in place, and
 // knows how the host key is verified.
 func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err error) {
-	a.status = newProgress(a.Err)
+	if a.status == nil {
+		a.status = newProgress(a.Err)
+	}
 	k, err := a.keeper()
 	if err != nil {
 		return nil, err

@@ -51,6 +51,7 @@ again. It touches no rule that it did not make.
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.syncCommand(), a.statusCommand(), a.ipCommand(), a.connectCommand(),
 		a.proxyCommand(), a.sshConfigCommand(), a.knownHostsCommand(), a.trustCommand(),
 		a.revokeCommand(), a.sweepCommand(), a.auditCommand(), a.doctorCommand(), a.closeCommand(), a.clustersCommand(), a.initCommand(), a.policyCommand(), a.pauseCommand(), a.resumeCommand(), a.installCommand(), a.uninstallCommand(), a.startCommand(), a.stopCommand(), a.versionCommand())
+	root.AddCommand(a.tunnelCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	a.completeClusters(root)
 	return root
