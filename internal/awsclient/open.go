@@ -3,6 +3,7 @@ package awsclient
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/emr"
@@ -40,6 +41,7 @@ type Client struct {
 	identity Identity
 	ec2Host  string
 	idle     func() // closes idle connections
+	calls    *atomic.Int64
 }
 
 var _ sgsync.API = (*Client)(nil)
@@ -57,7 +59,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	}
 	c := &Client{
 		ec2: ec2.NewFromConfig(ld.aws), emr: emr.NewFromConfig(ld.aws), sts: sts.NewFromConfig(ld.aws),
-		source: ld.source, idle: ld.idle,
+		source: ld.source, idle: ld.idle, calls: ld.calls,
 		identity: Identity{Profile: ld.source.identityProfile(), Region: ld.aws.Region},
 	}
 	if err := c.open(ctx, ld); err != nil {

@@ -13,12 +13,15 @@ import (
 
 // finish writes down what the round found, and when the next one is due.
 func (r *round) finish(ctx context.Context) error {
-	st, failed := r.st, r.rep.Failed()
+	st, failed, before := r.st, r.rep.Failed(), r.st.Status.LastError
 	if r.wrote {
 		st.Status.Changed = r.now
 	}
 	if ctx.Err() != nil { // it was cut short: what it found is not worth showing, and a round is due at once
 		st.Status.NextRound = time.Time{}
+		if r.wrote {
+			r.enter(before, failed)
+		}
 		return r.Store.Save(st)
 	}
 	r.settleDeparted()
@@ -43,6 +46,7 @@ func (r *round) finish(ctx context.Context) error {
 		st.Status.Report.merge(shown)
 	}
 	st.Status.Identity = r.identities()
+	r.enter(before, failed)
 	return r.Store.Save(st)
 }
 

@@ -143,6 +143,7 @@ func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgs
 	}
 	for id, mem := range r.st.Rules {
 		if mem.Group == w.id && !here[id] {
+			r.missed(id, view)
 			delete(r.st.Rules, id)
 		}
 	}

@@ -93,6 +93,7 @@ type Keeper struct {
 	Store   *Store
 	Targets []Target // of the configuration
 	Who     string   // user@host, for humans who read tags
+	By      string   // the command, for the history
 	Lease   time.Duration
 	Tags    map[string]string
 	// ReportExpired leaves the rules of others whose leases have ended in place.

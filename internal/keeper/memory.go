@@ -84,6 +84,9 @@ func (r *round) before(group string, c sgsync.Change) error {
 func (r *round) after(w *groupWork, view sgsync.View, res sgsync.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if slices.ContainsFunc(res.Outcomes, func(o sgsync.Outcome) bool { return o.Write() && o.Done }) {
+		r.miles.written = time.Now()
+	}
 	r.st.Journal = slices.DeleteFunc(r.st.Journal, func(j sgsync.Write) bool {
 		// The intents of this pass, not those of a process that was killed a moment ago.
 		return j.Maybe && j.Group == w.id && !j.At.Before(view.Sent.Add(sgsync.AttemptTimeout))

@@ -15,7 +15,8 @@ type Report struct {
 	Warnings []string       `json:"warnings,omitempty"`
 	Took     time.Duration  `json:"-"`
 
-	look *look // at the own address; nil if nobody was asked
+	look *look   // at the own address; nil if nobody was asked
+	news *Record // what it has put into the history; nil: nothing
 	// late6: IPv6 was known, and did not answer in time to tell whether it is still the same.
 	late6 bool
 }

@@ -154,6 +154,7 @@ func (r *round) ask(ctx context.Context, six bool) (anew bool) {
 	defer patience.Stop()
 	wg.Wait()
 	close(done)
+	r.miles.known = time.Now()
 	return <-interrupted && ctx.Err() == nil
 }
 

@@ -28,6 +28,9 @@ type Request struct {
 	Check bool
 	// Event says that something happened: a pause after failures is cut short.
 	Event bool
+	// Why says for the history what made the round, in words for people, and Since when that was.
+	Why   string
+	Since time.Time
 
 	news <-chan struct{} // an event has come: a look that is under way is about a network that is gone
 	anew func() bool     // such a look may begin anew
@@ -43,6 +46,9 @@ var ErrNothing = errors.New("no target: name a cluster, or add one to the config
 // is for what stops the whole round.
 func (k *Keeper) Round(ctx context.Context, req Request) (Report, error) {
 	start := k.wall()
+	if req.Since.IsZero() {
+		req.Since = time.Now()
+	}
 	unlock, err := k.Store.Lock(ctx)
 	if err != nil {
 		return Report{}, err
@@ -64,7 +70,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if req.unattended && k.Store.Paused(k.wall()) != nil {
 		return st.idle(), nil
 	}
-	r := &round{Keeper: k, req: req, st: st, now: k.wall(), was: st.Status.NextRound, clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
+	r := &round{Keeper: k, req: req, st: st, miles: milestones{since: req.Since, began: time.Now()}, now: k.wall(), was: st.Status.NextRound, clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
 		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}, checked: map[string]ipwatch.Verdict{}, hosts: map[string][]netip.Addr{}}
 	if warning != "" {
 		r.rep.Warnings = append(r.rep.Warnings, warning)
@@ -91,7 +97,9 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if req.DryRun {
 		return r.rep, nil
 	}
-	return r.rep, r.finish(ctx)
+	err := r.finish(ctx)
+	r.rep.news = r.news
+	return r.rep, err
 }
 
 type round struct {
@@ -105,6 +113,10 @@ type round struct {
 	clouds map[cloudKey]*cloudOnce
 	places map[string]Place // by Target.key
 	bare   map[string]bool  // ids of rules that were read without a lease
+	miles  milestones
+	notes  []AddressNote // what is new about the own address
+	lost   []string      // ids of own rules that somebody else has removed
+	news   *Record       // what this round has put into the history
 	wrote  bool
 	stale  bool // what was recalled of the address does not do
 

@@ -22,7 +22,7 @@ type Store struct {
 	derived string // installation id, "" where the machine has none
 
 	reaching atomic.Pointer[reachingOf] // as it was read last
-	history  history
+	verdicts verdicts
 }
 
 const stateFile = "state.json"
