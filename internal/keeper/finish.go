@@ -123,6 +123,7 @@ func (r *round) kept() Report {
 		for _, old := range r.st.Status.Report.Targets {
 			if old.Target == t.Target {
 				t.sameReach(old)
+				t.sameRules(old)
 			}
 			if t.Err == nil || len(t.Groups) > 0 || old.Target != t.Target {
 				continue
@@ -135,6 +136,17 @@ func (r *round) kept() Report {
 		}
 	}
 	return rep
+}
+
+// sameRules keeps what is known of groups whose rules could not be read.
+func (t *TargetReport) sameRules(old TargetReport) {
+	t.Groups = slices.Clone(t.Groups)
+	for i, g := range t.Groups {
+		j := slices.IndexFunc(old.Groups, func(o GroupReport) bool { return o.ID == g.ID })
+		if j >= 0 && g.Err != nil && !g.read {
+			t.Groups[i].Rules, t.Groups[i].Public = old.Groups[j].Rules, old.Groups[j].Public
+		}
+	}
 }
 
 func (r *round) identities() []Identity {

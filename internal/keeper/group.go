@@ -119,6 +119,7 @@ func (w *groupWork) fail(err error) {
 
 // note keeps what a plan found. The caller holds the lock.
 func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgsync.Me) {
+	w.rep.read = true
 	w.rep.Public = append([]string{}, plan.Public...)
 	w.rep.Expired = plan.Expired
 	w.rep.Rules = reportRules(view, w.want, me, view.AWS)

@@ -112,6 +112,8 @@ type Keeper struct {
 	// Noticing, when set, says how changes of the address are noticed; asked at the start of the daemon and at
 	// each [ipwatch.HintStatus].
 	Noticing func() []string
+	// Explain, when set, says of which kind an error is, in one word, and what the user can do about it.
+	Explain func(error) (kind, hint string)
 	// Progress, when set, is told what a round is waiting for. It may be called from several goroutines.
 	Progress func(string)
 }

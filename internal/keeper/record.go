@@ -18,6 +18,7 @@ type Record struct {
 	Why       string           `json:"why,omitempty"` // what made it look; "" when a person asked for it
 	Outcome   string           `json:"outcome"`       // one of the Outcome constants
 	Error     string           `json:"error,omitempty"`
+	Hint      string           `json:"hint,omitempty"` // what the user can do about it
 	Addresses []AddressNote    `json:"addresses,omitempty"`
 	Changes   []RecordedChange `json:"changes,omitempty"`
 	More      int              `json:"more,omitempty"`  // changes that are not listed
@@ -141,6 +142,10 @@ func (r *round) record(before string, failed error) (rec Record, ok bool) {
 	switch {
 	case failed != nil:
 		rec.Outcome, rec.Error = OutcomeFailed, cutText(failed.Error())
+		if r.Explain != nil {
+			_, hint := r.Explain(failed)
+			rec.Hint = cutText(hint)
+		}
 	case len(rec.Changes) > 0:
 		rec.Outcome = OutcomeChanged
 	case slices.ContainsFunc(r.notes, func(n AddressNote) bool { return !settled(n) }):

@@ -30,7 +30,8 @@ type TargetReport struct {
 	Verdicts map[string]Verdict `json:"verdicts"`
 	Groups   []GroupReport      `json:"groups"`
 	Error    *string            `json:"error"`
-	Hint     string             `json:"hint,omitempty"`
+	Kind     string             `json:"error_kind,omitempty"` // see [Keeper.Explain]
+	Hint     string             `json:"hint,omitempty"`       // what the user can do about the error
 	Warnings []string           `json:"warnings,omitempty"`
 	Identity *Identity          `json:"identity,omitempty"`
 	Reach    *Reach             `json:"reach,omitempty"` // nil: nothing was tried
@@ -60,6 +61,8 @@ type GroupReport struct {
 	Rules   []RuleReport   `json:"rules"`
 	Error   *string        `json:"error,omitempty"`
 	Err     error          `json:"-"`
+
+	read bool // its rules were read
 }
 
 // ChangeReport is one change.

@@ -91,6 +91,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if r.stale {
 		return Report{}, errStale
 	}
+	r.explain()
 	r.rep.Applied = !req.DryRun
 	r.rep.Took = k.wall().Sub(start)
 	r.rep.look = r.look()
@@ -302,6 +303,15 @@ func (r *round) warn(format string, args ...any) {
 func (t *TargetReport) fail(err error) {
 	text := err.Error()
 	t.Err, t.Error = err, &text
+}
+
+// explain adds to each failure what can be done about it.
+func (r *round) explain() {
+	for i := range r.rep.Targets {
+		if t := &r.rep.Targets[i]; t.Err != nil && r.Explain != nil {
+			t.Kind, t.Hint = r.Explain(t.Err)
+		}
+	}
 }
 
 // me is the installation as the user of a cloud.
