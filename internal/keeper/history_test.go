@@ -99,7 +99,9 @@ func TestHistoryTimes(t *testing.T) {
 		d := l.run()
 		d.sleep(time.Minute)
 		l.world.failWith(func(_ context.Context, call string) error {
-			time.Sleep(100 * time.Millisecond)
+			if !strings.HasPrefix(call, "open") { // others may wait for it at a mutex, which stops the time of the bubble
+				time.Sleep(100 * time.Millisecond)
+			}
 			return nil
 		})
 		l.v4(at(office))
@@ -115,8 +117,8 @@ func TestHistoryTimes(t *testing.T) {
 		if first.Why != "the daemon has started" || r.Why != "wlan0 has another address" || r.By != "run" {
 			t.Errorf("%+v\n%+v", first, r)
 		}
-		// open, resolve, rules, modify are behind each other; the address is asked for beside them.
-		if m := r.MS; m.Noticed < 250 || m.Noticed > 300 || m.Known < m.Noticed+30 || m.Known > m.Noticed+150 || m.Written != m.Noticed+430 || m.Total < m.Written {
+		// resolve, rules, modify are behind each other; the address is asked for beside them.
+		if m := r.MS; m.Noticed < 250 || m.Noticed > 300 || m.Known < m.Noticed+30 || m.Known > m.Noticed+150 || m.Written != m.Noticed+330 || m.Total < m.Written {
 			t.Errorf("%+v", m)
 		}
 	})

@@ -1,0 +1,94 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// showTime is how long a desktop may take to accept a message.
+const showTime = 5 * time.Second
+
+// Teller tells matters in the background: a desktop that hangs holds up nobody. Its fields are set before [Teller.Run].
+type Teller struct {
+	Desktop Desktop // nil: the log alone
+	Log     *slog.Logger
+	Load    func() Memory
+	Save    func(Memory) error
+	Wall    func() time.Time
+
+	matters chan []Matter
+	mute    bool // it was said that there is no desktop
+}
+
+// NewTeller makes a teller that has told nothing.
+func NewTeller(d Desktop, log *slog.Logger, load func() Memory, save func(Memory) error) *Teller {
+	return &Teller{Desktop: d, Log: log, Load: load, Save: save, Wall: func() time.Time { return time.Now().Round(0) }, matters: make(chan []Matter, 1)}
+}
+
+// Stand says which matters stand now. It never waits; of several before they could be told, the last counts, with those
+// of the others that are told once and do not stand: see [Matter.Key].
+func (t *Teller) Stand(ms []Matter) {
+	for {
+		select {
+		case t.matters <- ms:
+			return
+		case <-t.matters:
+		}
+	}
+}
+
+// Run tells until ctx ends.
+func (t *Teller) Run(ctx context.Context) {
+	mem := t.Load()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case ms := <-t.matters:
+			mem = t.tell(ctx, mem, ms)
+		}
+	}
+}
+
+// tell tells what is to be told now.
+func (t *Teller) tell(ctx context.Context, mem Memory, ms []Matter) Memory {
+	now := t.Wall()
+	tell, next := Decide(mem, ms, now)
+	for _, m := range tell {
+		if next.Log(m.Key, now) {
+			p := m.plain()
+			t.Log.Warn("the user is told", slog.String("title", p.Title), slog.String("text", p.Text))
+		}
+		if t.show(ctx, m.Message) {
+			next.Show(m.Key, now)
+		}
+	}
+	if ctx.Err() != nil {
+		return mem
+	}
+	if err := t.Save(next); err != nil {
+		t.Log.Warn("what was told could not be saved", slog.Any("error", err))
+	}
+	return next
+}
+
+// show reports whether the message needs not be shown again.
+func (t *Teller) show(ctx context.Context, m Message) bool {
+	if t.Desktop == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, showTime)
+	defer cancel()
+	err := t.Desktop.Show(ctx, m)
+	switch {
+	case err == nil:
+		t.mute = false
+	case errors.Is(err, ErrNoDesktop) && t.mute:
+	default:
+		t.mute = true
+		t.Log.Info("no notification was shown; it is tried again while the matter stands", slog.Any("error", err))
+	}
+	return err == nil
+}
