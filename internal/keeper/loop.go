@@ -31,6 +31,9 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 			return nil
 		}
 		l.report(rep, err)
+		if l.Noted != nil && err == nil {
+			l.Noted(rep.news)
+		}
 		l.looked(rep, err)
 		l.prove(ctx, rep)
 		req = l.wait(ctx)

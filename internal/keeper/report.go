@@ -27,6 +27,7 @@ type TargetReport struct {
 	Cluster  string             `json:"cluster,omitempty"`
 	Name     string             `json:"name,omitempty"`
 	State    string             `json:"state,omitempty"`
+	Profile  string             `json:"profile,omitempty"` // as configured
 	Verdicts map[string]Verdict `json:"verdicts"`
 	Groups   []GroupReport      `json:"groups"`
 	Error    *string            `json:"error"`

@@ -182,6 +182,24 @@ func (s *Store) Save(st *State) error {
 	return nil
 }
 
+// ReadJSON reads another file of the folder, as [Store.WriteJSON] has written it.
+func (s *Store) ReadJSON(name string, v any) error {
+	data, err := readFile(s.Path(name))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, v)
+}
+
+// WriteJSON writes another file of the folder, all or nothing.
+func (s *Store) WriteJSON(name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return s.replace(name, append(data, '\n'))
+}
+
 // replace writes a file of the folder anew, all or nothing.
 func (s *Store) replace(name string, data []byte) error {
 	f, err := os.CreateTemp(s.dir, ".state-*") // mode 0600

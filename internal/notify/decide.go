@@ -15,12 +15,14 @@ type Matter struct {
 	After time.Duration
 	// Unclear says that nobody can tell now whether it still stands: nothing is told, and nothing forgotten.
 	Unclear bool
+	// Once says that it is an event, and does not stand.
+	Once bool
 }
 
 // Told is what is remembered of a matter, by the wall clock.
 type Told struct {
 	First  time.Time `json:"first"`           // when it began to stand
-	Last   time.Time `json:"last"`            // when it stood last
+	Gone   time.Time `json:"gone,omitzero"`   // when it was first seen to stand no more; zero: it stands
 	Logged time.Time `json:"logged,omitzero"` // when it was written to the log
 	Shown  time.Time `json:"shown,omitzero"`  // when it was shown
 }
@@ -51,27 +53,28 @@ func Decide(mem Memory, matters []Matter, now time.Time) (tell []Matter, next Me
 		}
 	}
 	for key, t := range mem.Matters {
-		if t.Last.After(now) { // the clock was put back
-			t.Last = now
+		// Only what was seen counts: a computer that sleeps, or a daemon that does not run, settles nothing.
+		if t.Gone.IsZero() || t.Gone.After(now) {
+			t.Gone = now
 		}
-		if now.Sub(t.Last) < Settled {
-			next.Matters[key] = t
-		}
+		next.Matters[key] = t
 	}
 	for _, m := range matters {
 		t, known := next.Matters[m.Key]
-		if m.Unclear {
-			if old, was := mem.Matters[m.Key]; was {
-				old.Last = now
-				next.Matters[m.Key] = old
-			}
+		if m.Unclear && !known {
 			continue
 		}
-		if !known || t.First.After(now) {
+		if again := !t.Gone.IsZero() && now.Sub(t.Gone) >= Settled; (!known || again) && !m.Unclear {
+			t = Told{First: now}
+		}
+		if t.First.After(now) { // the clock was put back
 			t.First = now
 		}
-		t.Last = now
+		t.Gone = time.Time{}
 		next.Matters[m.Key] = t
+		if m.Unclear {
+			continue
+		}
 		twice := slices.ContainsFunc(tell, func(o Matter) bool { return o.Key == m.Key })
 		if t.Shown.IsZero() && now.Sub(t.First) >= m.After && !twice {
 			tell = append(tell, m)
@@ -83,9 +86,10 @@ func Decide(mem Memory, matters []Matter, now time.Time) (tell []Matter, next Me
 	if room := max(0, Most-len(next.Recent)); len(tell) > room {
 		tell = tell[:room] // the rest is told when there is room, if it still stands
 	}
+	maps.DeleteFunc(next.Matters, func(_ string, t Told) bool { return !t.Gone.IsZero() && now.Sub(t.Gone) >= Settled })
 	for len(next.Matters) > remembered {
 		oldest := slices.MinFunc(slices.Collect(maps.Keys(next.Matters)), func(a, b string) int {
-			return cmp.Or(next.Matters[a].Last.Compare(next.Matters[b].Last), cmp.Compare(a, b))
+			return cmp.Or(next.Matters[a].First.Compare(next.Matters[b].First), cmp.Compare(a, b))
 		})
 		delete(next.Matters, oldest)
 	}

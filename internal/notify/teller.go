@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -27,14 +28,23 @@ func NewTeller(d Desktop, log *slog.Logger, load func() Memory, save func(Memory
 	return &Teller{Desktop: d, Log: log, Load: load, Save: save, Wall: func() time.Time { return time.Now().Round(0) }, matters: make(chan []Matter, 1)}
 }
 
-// Stand says which matters stand now. It never waits; of several before they could be told, the last counts, with those
-// of the others that are told once and do not stand: see [Matter.Key].
+// Stand says which matters stand now. It never waits; of several before they could be told the last counts, with what
+// the others have of [Matter.Once].
 func (t *Teller) Stand(ms []Matter) {
 	for {
 		select {
 		case t.matters <- ms:
 			return
-		case <-t.matters:
+		default:
+		}
+		select {
+		case old := <-t.matters:
+			for _, m := range old {
+				if m.Once {
+					ms = append(slices.Clone(ms), m)
+				}
+			}
+		default:
 		}
 	}
 }
