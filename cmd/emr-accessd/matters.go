@@ -18,7 +18,7 @@ const (
 	// finish a meeting. Of a short lease it is a quarter.
 	lapseWarning = 2 * time.Hour
 	// standingAfter is how long sources must disagree, and setupAfter how long something must be refused, before it is
-	// the user's business: a network in the middle of a change is not.
+	// the user's business: a network in the middle of a change is not. That somebody has to sign in is certain at once.
 	standingAfter = 10 * time.Minute
 	setupAfter    = time.Minute
 )
@@ -71,14 +71,14 @@ func targetMatters(t keeper.TargetReport, lease time.Duration, now time.Time) (m
 		if t.Kind != kind && !unclear {
 			continue
 		}
-		subject, text := t.Target, sentence(*t.Error, 160)+" "+t.Hint
+		subject, text, after := t.Target, sentence(*t.Error, 160)+" "+t.Hint, setupAfter
 		if kind == kindCredentials { // one sign-in is for all targets of a profile
-			subject, text = t.Profile, t.Hint
+			subject, text, after = t.Profile, t.Hint, 0
 			if !end.IsZero() {
 				text += fmt.Sprintf(" Until then your rule does not follow you; it stands until %s.", clock(end, now))
 			}
 		}
-		ms = append(ms, notify.Matter{Key: kind + "|" + subject, After: setupAfter,
+		ms = append(ms, notify.Matter{Key: kind + "|" + subject, After: after,
 			Unclear: unclear || lapses && kind == kindCredentials, // the lapse says it, and more pressingly
 			Message: notify.Message{Title: fmt.Sprintf(failures[kind], name), Text: text}})
 	}
