@@ -86,6 +86,7 @@ func (a *app) restore(ctx context.Context, f closeFlags) error {
 		return err
 	default:
 		answer.Rule, rec.Restored = made.ID, made.ID
+		noteClosed(st, "restore", made.ID, rec)
 		if err := st.SaveClosed(rec); err != nil {
 			fmt.Fprintf(a.Err, "emr-accessd: warning: the record could not be updated: %s\n", printable(err.Error()))
 		}

@@ -38,24 +38,6 @@ func (d *desktop) all() []string {
 	return slices.Clone(d.shown)
 }
 
-// journal is what a process writes, read while it does.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
 func newDesktop(t *testing.T) *desktop {
 	t.Helper()
 	program, err := exec.LookPath("dbus-daemon")
@@ -117,7 +99,7 @@ func TestDaemonTellsTheDesktop(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log := &journal{}
+	log := &syncBuffer{}
 	run := func() (stop func()) {
 		cmd := exec.CommandContext(t.Context(), programPath(t), "run")
 		cmd.Env = append(w.env(), "HOME="+w.dir, "EMR_ACCESSD_CONFIG="+config, "EMR_ACCESSD_STATE="+w.dir+"/state",
@@ -145,7 +127,9 @@ func TestDaemonTellsTheDesktop(t *testing.T) {
 	stop := run()
 	until("a rule", func() bool { return strings.Contains(w.listing(), "198.51.100.7/32") })
 	w.set("all", "203.0.113.9")
-	until("the change", func() bool { return strings.HasPrefix(last(), "SSH access follows you to 203.0.113.9|moved 198.51.100.7 → 203.0.113.9") })
+	until("the change", func() bool {
+		return strings.HasPrefix(last(), "SSH access follows you to 203.0.113.9|moved 198.51.100.7 → 203.0.113.9")
+	})
 	stop()
 	w.sim.AddPrincipal("AKIATEST", awssim.Principal{UserID: "AIDATEST", Expired: true})
 	stop = run()

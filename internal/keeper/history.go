@@ -23,9 +23,9 @@ const (
 // are some 5,000 changes, and reading both takes a few milliseconds.
 const historySize = 1 << 20
 
-// append adds a record: one line in one write at the end of the file, so that a reader sees whole lines. The caller
-// holds the lock.
-func (s *Store) append(rec Record) error {
+// Append adds a record: one line in one write at the end of the file, so that a reader sees whole lines. The caller
+// holds the lock; see [Store.Log].
+func (s *Store) Append(rec Record) error {
 	line, err := json.Marshal(rec)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (s *Store) Log(ctx context.Context, rec Record) error {
 		return err
 	}
 	defer unlock()
-	if err := s.append(rec); err != nil {
+	if err := s.Append(rec); err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
 	return nil

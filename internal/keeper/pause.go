@@ -43,7 +43,7 @@ func (s *Store) Pause(ctx context.Context, p Pause) error {
 	// What changes in the meantime goes unnoticed, so a round is due at the end.
 	st, _ := s.Load()
 	st.Status.NextRound = time.Time{}
-	_ = s.append(pauseRecord(p.Since, OutcomePaused, p.Until)) // a pause counts without its entry too
+	_ = s.Append(pauseRecord(p.Since, OutcomePaused, p.Until)) // a pause counts without its entry too
 	return s.Save(st)
 }
 
@@ -62,7 +62,7 @@ func (s *Store) Resume(ctx context.Context) (was bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("resume: %w", err)
 	}
-	_ = s.append(pauseRecord(time.Now(), OutcomeResumed, time.Time{}))
+	_ = s.Append(pauseRecord(time.Now(), OutcomeResumed, time.Time{}))
 	return true, nil
 }
 

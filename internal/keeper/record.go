@@ -119,22 +119,14 @@ func (r *round) noteAddress(t Target, old FamilyMemory, v ipwatch.Verdict) {
 // record is the round as an entry of the history, with before, the error that stood until it. ok is false for one
 // that is not worth an entry.
 func (r *round) record(before string, failed error) (rec Record, ok bool) {
-	rec = Record{At: r.now.UTC(), By: cmp.Or(r.By, "emr-accessd"), Why: cutText(r.req.Why), Addresses: r.notes, Lost: r.lost, Calls: r.calls(),
+	rec = Record{At: r.now.UTC(), By: cmp.Or(r.By, "emr-accessd"), Why: cutText(r.req.Why), Addresses: r.notes, Lost: r.lost, Calls: calls(r.clouds),
 		MS: Milestones{Noticed: r.miles.upTo(r.miles.began), Known: r.miles.upTo(r.miles.known), Written: r.miles.upTo(r.miles.written), Total: r.miles.upTo(time.Now())}}
 	for _, w := range r.work {
 		target := ""
 		if i := slices.IndexFunc(r.rep.Targets, func(t TargetReport) bool { return slices.Contains(w.users, t.key) }); i >= 0 {
 			target = r.rep.Targets[i].Target
 		}
-		for _, c := range w.rep.Changes {
-			switch {
-			case c.Do == string(sgsync.Keep) || c.Do == string(sgsync.Borrow):
-			case len(rec.Changes) >= maxRecorded:
-				rec.More++
-			default:
-				rec.Changes = append(rec.Changes, RecordedChange{Target: target, Group: w.id, Rule: c.Rule, Do: c.Do, CIDR: c.CIDR, From: c.From, Port: c.Port})
-			}
-		}
+		rec.add(target, w.rep)
 	}
 	settled := func(n AddressNote) bool {
 		return n.State == string(ipwatch.Confirmed) || n.State == string(ipwatch.Absent)
@@ -159,9 +151,41 @@ func (r *round) record(before string, failed error) (rec Record, ok bool) {
 	return rec, len(rec.Changes) > 0 || len(r.notes) > 0 || failed != nil && !same || rec.Outcome == OutcomeRecovered
 }
 
-// calls are the requests to AWS that this round has made.
-func (r *round) calls() (n int) {
-	for _, c := range r.clouds {
+// add lists what was done in a group.
+func (rec *Record) add(target string, g GroupReport) {
+	for _, c := range g.Changes {
+		switch {
+		case c.Do == string(sgsync.Keep) || c.Do == string(sgsync.Borrow):
+		case len(rec.Changes) >= maxRecorded:
+			rec.More++
+		default:
+			rec.Changes = append(rec.Changes, RecordedChange{Target: target, Group: g.ID, Rule: c.Rule, Do: c.Do, CIDR: c.CIDR, From: c.From, Port: c.Port})
+		}
+	}
+}
+
+// enter puts what was tidied into the history. The caller holds the lock.
+func (j *janitor) enter(rep Report) error {
+	rec := Record{At: j.wall().UTC(), By: cmp.Or(j.By, "emr-accessd"), Outcome: OutcomeChanged, Calls: calls(j.clouds)}
+	rec.MS.Written = time.Since(j.began).Milliseconds()
+	rec.MS.Total = rec.MS.Written
+	for _, t := range rep.Targets {
+		for _, g := range t.Groups {
+			rec.add("", g)
+		}
+	}
+	if err := rep.Failed(); err != nil {
+		rec.Outcome, rec.Error = OutcomeFailed, cutText(err.Error())
+	}
+	if len(rec.Changes) == 0 {
+		return nil
+	}
+	return j.Store.Append(rec)
+}
+
+// calls are the requests to AWS that were made.
+func calls(clouds map[cloudKey]*cloudOnce) (n int) {
+	for _, c := range clouds {
 		if counter, ok := c.cloud.(interface{ Calls() int }); ok {
 			n += counter.Calls()
 		}
@@ -176,7 +200,7 @@ func (r *round) enter(before string, failed error) {
 		return
 	}
 	r.news = &rec
-	if err := r.Store.append(rec); err != nil {
+	if err := r.Store.Append(rec); err != nil {
 		r.warn("the history could not be written: %v", err)
 	}
 }
