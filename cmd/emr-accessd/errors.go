@@ -72,6 +72,8 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 	}
 	if u, ok := errors.AsType[usageError](err); ok && u.command != "" {
 		fmt.Fprintf(a.Err, "emr-accessd: hint: see `%s --help`\n", u.command)
+	} else if cmd != nil && isCobraUsage(err) {
+		fmt.Fprintf(a.Err, "emr-accessd: hint: see `%s --help`\n", cmd.CommandPath())
 	}
 	return code
 }

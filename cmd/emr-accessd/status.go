@@ -30,6 +30,8 @@ type statusAnswer struct {
 	Config     string                `json:"config"`
 	StateDir   string                `json:"state_dir"`
 	Noticing   []string              `json:"noticing"`
+
+	empty bool // the configuration has no target
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -89,6 +91,7 @@ func (a *app) statusOf(store *keeper.Store) statusAnswer {
 	s := st.Status
 	ans := statusAnswer{Running: store.Running(), Paused: store.Paused(time.Now()), Targets: s.Report.Targets, LastRound: instant(s.LastRound), NextRound: instant(s.NextRound),
 		LastChange: instant(s.Changed), Identities: s.Identity, Config: a.cfg.Path, StateDir: store.Dir(), Warnings: []string{}, Noticing: append([]string{}, s.Noticing...)}
+	ans.empty = len(a.cfg.Targets) == 0
 	if s.LastError != "" {
 		ans.LastError = &s.LastError
 	}
@@ -140,6 +143,9 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 	}
 	if s.LastRound == nil {
 		fmt.Fprintln(w, "no round has been made yet")
+		if s.empty {
+			fmt.Fprintln(w, "no target is configured: `emr-accessd init` writes a configuration for a cluster that you pick")
+		}
 	} else {
 		fmt.Fprintf(w, "last round %s", ago(*s.LastRound, now))
 		if s.LastChange != nil {

@@ -55,6 +55,9 @@ func (v statusView) sections(now time.Time) []section {
 	}
 	if len(v.answer.Targets) == 0 {
 		targets.lines = []string{"no target has been looked at yet"}
+		if v.answer.empty {
+			targets.lines = []string{"no target is configured: `emr-accessd init` writes a configuration"}
+		}
 	}
 	for _, r := range slices.Backward(v.recent[max(0, len(v.recent)-shownChanges):]) {
 		if len(v.answer.Targets) == 1 { // then every change is of this one
