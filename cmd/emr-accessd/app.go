@@ -92,7 +92,7 @@ func (a *app) keeper() (*keeper.Keeper, error) {
 	}
 	r := a.cfg.Rules
 	k := &keeper.Keeper{Open: a.open, Watch: det, Store: st, Targets: targets, Who: who(), By: a.verb, Explain: explain, Lease: r.Lease, Tags: r.Tags,
-		ReportExpired: r.Expired == config.ExpiredReport, Prefix6: a.cfg.Address.IPv6Prefix, Transient: transient,
+		ReportExpired: r.Expired == config.ExpiredReport, Prefix6: a.cfg.Address.IPv6Prefix, Transient: transient, Crowded: crowded,
 		Log: a.logger(), Progress: a.status.say}
 	if r.Probe {
 		k.Dial = (&net.Dialer{}).DialContext
@@ -133,6 +133,12 @@ func (a *app) client(t keeper.Target) *awsclient.Client {
 func transient(err error) bool {
 	kind, ok := awsclient.KindOf(err)
 	return ok && (kind == awsclient.Throttled || kind == awsclient.Server || kind == awsclient.Offline)
+}
+
+// crowded tells that the account makes more calls than AWS allows.
+func crowded(err error) bool {
+	kind, ok := awsclient.KindOf(err)
+	return ok && kind == awsclient.Throttled
 }
 
 // who is user@host, for humans who read tags and descriptions.

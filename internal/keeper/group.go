@@ -107,9 +107,20 @@ func (r *round) pass(ctx context.Context, w *groupWork, raw sgsync.View) (again 
 	if res.Err != nil {
 		w.fail(res.Err)
 		transient := r.Transient != nil && r.Transient(res.Err)
+		if transient && tidying(res.Outcomes) && !r.req.Release { // the next round that looks for drift does it
+			w.rep.Err, w.rep.Error = nil, nil
+			return res.Replan || joined, res.Outcomes
+		}
 		return ctx.Err() == nil && (res.Replan || transient), res.Outcomes
 	}
 	return res.Replan || joined, res.Outcomes
+}
+
+// tidying reports whether nothing failed but what would have been done for others: their rules and leases that have ended.
+func tidying(outcomes []sgsync.Outcome) bool {
+	return !slices.ContainsFunc(outcomes, func(o sgsync.Outcome) bool {
+		return o.Err != nil && (o.Role != sgsync.Other || o.Do != sgsync.Remove && o.Do != sgsync.Purge)
+	})
 }
 
 func (w *groupWork) fail(err error) {

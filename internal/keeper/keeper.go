@@ -102,6 +102,8 @@ type Keeper struct {
 	Prefix6 int
 	// Transient tells failures that another try may mend (throttling, a lost answer) from lasting ones.
 	Transient func(error) bool
+	// Crowded tells, of those, that the account makes too many calls: others are waiting too.
+	Crowded func(error) bool
 	// Wall is the wall clock; nil is the real one. Laptops sleep, so monotonic time is not enough.
 	Wall func() time.Time
 	Log  *slog.Logger

@@ -25,7 +25,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 	defer func() { l.settle() }()
 	req := Request{Why: "the daemon has started"}
 	for {
-		req.news, req.anew = l.in.news, l.anew
+		req.news, req.anew, req.known = l.in.news, l.anew, req.Check || l.crowded
 		rep, err := k.Round(ctx, l.unattended(req))
 		if ctx.Err() != nil {
 			return nil
@@ -35,6 +35,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 			l.Noted(rep.news)
 		}
 		l.looked(rep, err)
+		l.crowded = err == nil && l.Crowded != nil && l.Crowded(rep.Failed())
 		l.prove(ctx, rep)
 		req = l.wait(ctx)
 		if ctx.Err() != nil {
@@ -46,16 +47,17 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 // loop is what the daemon knows between rounds; all else is in the state.
 type loop struct {
 	*Keeper
-	in     *inbox
-	failed int       // rounds in a row that could not be made at all
-	said   string    // the last of their errors: one line a change, not one a round
-	told   *Request  // what a hint asks for that no look has answered yet; nil: none does
-	again  time.Time // when such an address is looked at again; zero: it is known
-	look   *look     // the last one that settled everything
-	asked  time.Time // when the last look began, monotonic: what happened before is in it
-	pace   ipwatch.Pace
-	settle func() // ends the proof that is under way, and waits for its end
-	paused bool   // what was told last
+	in      *inbox
+	failed  int       // rounds in a row that could not be made at all
+	said    string    // the last of their errors: one line a change, not one a round
+	told    *Request  // what a hint asks for that no look has answered yet; nil: none does
+	again   time.Time // when such an address is looked at again; zero: it is known
+	look    *look     // the last one that settled everything
+	asked   time.Time // when the last look began, monotonic: what happened before is in it
+	pace    ipwatch.Pace
+	settle  func() // ends the proof that is under way, and waits for its end
+	paused  bool   // what was told last
+	crowded bool   // AWS had no room for a call of the last round
 }
 
 // wait returns the next round to make. It ends early, with nothing to do, when ctx ends.

@@ -36,6 +36,7 @@ type Request struct {
 	anew func() bool     // such a look may begin anew
 
 	recall     *look // stands for a look at the address, as long as nothing has to be written
+	known      bool  // where targets were found a moment ago may stand for looking them up
 	unattended bool  // the daemon's own: none while it is paused
 }
 

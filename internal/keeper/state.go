@@ -20,11 +20,12 @@ type State struct {
 	Places    map[string]Remembered   `json:"places"`    // by Target.key
 	Temporary []Target                `json:"temporary"` // targets of connect sessions
 	Journal   []sgsync.Write          `json:"journal"`
-	Bare      map[string]time.Time    `json:"bare"`     // by rule id, AWS's clock
-	Rules     map[string]RuleMemory   `json:"rules"`    // rules with a lease of ours, by id
-	Swept     map[string]time.Time    `json:"swept"`    // by profile and region: when rules were last looked for by tag
-	Failures  int                     `json:"failures"` // rounds that failed in a row
-	Lost      map[string][]time.Time  `json:"lost"`     // by group: when somebody else removed a rule of ours there
+	Bare      map[string]time.Time    `json:"bare"`              // by rule id, AWS's clock
+	Rules     map[string]RuleMemory   `json:"rules"`             // rules with a lease of ours, by id
+	Swept     map[string]time.Time    `json:"swept"`             // by profile and region: when rules were last looked for by tag
+	Failures  int                     `json:"failures"`          // rounds that failed in a row
+	Crowded   int                     `json:"crowded,omitempty"` // of those, the last for which AWS had no room
+	Lost      map[string][]time.Time  `json:"lost"`              // by group: when somebody else removed a rule of ours there
 
 	Status Status `json:"status"`
 }
@@ -96,6 +97,7 @@ func (s *State) fill() {
 		s.Lost = fresh.Lost
 	}
 	s.Failures = min(max(s.Failures, 0), len(backoff))
+	s.Crowded = min(max(s.Crowded, 0), len(backoff))
 }
 
 // untilDue is the time until the next round is due. A due time that is further ahead than any that a round
