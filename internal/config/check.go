@@ -48,9 +48,6 @@ func check(c *Config, p *problems) {
 	}
 	checkAddress(p, c.Address)
 	checkRules(p, c.Rules)
-	if c.Notify.Changes && !c.Notify.Desktop {
-		p.add("notify.changes", "means nothing while notify.desktop = false", "remove one of the two")
-	}
 }
 
 // identity is equal for two targets that would manage the same rules. Account and trusted ranges do not count.

@@ -139,8 +139,12 @@ func TestHistoryLost(t *testing.T) {
 		if got := l.told(); len(got) != keeper.LostOften+3 || got[1] != "emr-accessd changed add sgr-1-2 192.0.2.1/32 lost [sgr-1-1]" {
 			t.Errorf("%q", got)
 		}
+		time.Sleep(keeper.LostWindow + time.Hour)
 		l.v4(at(office))
 		l.good(keeper.Request{})
+		if n := len(l.state().Lost); n != 0 {
+			t.Errorf("%d groups are remembered for ever", n)
+		}
 		l.good(keeper.Request{Release: true})
 		for _, line := range l.told()[keeper.LostOften+3:] {
 			if strings.Contains(line, "lost") {

@@ -52,6 +52,11 @@ func (r *round) forget() {
 			delete(r.st.Bare, id)
 		}
 	}
+	for group, times := range r.st.Lost {
+		if len(times) == 0 || r.now.Sub(times[len(times)-1]) > LostWindow {
+			delete(r.st.Lost, group)
+		}
+	}
 	wanted := map[string]bool{}
 	for _, t := range r.all {
 		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {

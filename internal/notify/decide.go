@@ -36,8 +36,9 @@ type Memory struct {
 const (
 	// Settled is how long a matter must be gone to be told again: one that comes and goes is the same matter.
 	Settled = 15 * time.Minute
-	// Most is how many messages are shown within Window, whatever they are about: beyond that nobody reads them.
-	Most   = 4
+	// Most is how many messages are shown within [Window], whatever they are about: beyond that nobody reads them.
+	Most = 4
+	// Window is the time that [Most] is about.
 	Window = time.Hour
 	// remembered bounds the memory; a configuration has some targets, and each of them a few matters.
 	remembered = 500
@@ -101,6 +102,14 @@ func rank(m Matter) int {
 		return 0
 	}
 	return 1
+}
+
+// equal reports whether two memories say the same.
+func (m Memory) equal(o Memory) bool {
+	same := func(a, b time.Time) bool { return a.Equal(b) }
+	return slices.EqualFunc(m.Recent, o.Recent, same) && maps.EqualFunc(m.Matters, o.Matters, func(a, b Told) bool {
+		return same(a.First, b.First) && same(a.Gone, b.Gone) && same(a.Logged, b.Logged) && same(a.Shown, b.Shown)
+	})
 }
 
 // Log notes that a matter was written to the log. It reports whether that was for the first time.

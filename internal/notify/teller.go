@@ -69,13 +69,17 @@ func (t *Teller) tell(ctx context.Context, mem Memory, ms []Matter) Memory {
 	for _, m := range tell {
 		if next.Log(m.Key, now) {
 			p := m.plain()
-			t.Log.Warn("the user is told", slog.String("title", p.Title), slog.String("text", p.Text))
+			level := slog.LevelWarn
+			if m.Once {
+				level = slog.LevelInfo
+			}
+			t.Log.Log(ctx, level, "the user is told", slog.String("title", p.Title), slog.String("text", p.Text))
 		}
 		if t.show(ctx, m.Message) {
 			next.Show(m.Key, now)
 		}
 	}
-	if ctx.Err() != nil {
+	if next.equal(mem) {
 		return mem
 	}
 	if err := t.Save(next); err != nil {
