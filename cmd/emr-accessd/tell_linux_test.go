@@ -141,6 +141,7 @@ func TestDaemonTellsTheDesktop(t *testing.T) {
 	until("two more attempts", func() bool { return failed() >= before+2 }) // the first one was judged before the second began
 	stop()
 	if n := len(d.all()); n != 2 {
-		t.Errorf("shown was %q", d.all())
+		told, _ := os.ReadFile(w.dir + "/state/told.json")
+		t.Errorf("shown was %q\n%s\n%s", d.all(), told, log.String())
 	}
 }

@@ -191,23 +191,33 @@ func (s *Store) ReadJSON(name string, v any) error {
 	return json.Unmarshal(data, v)
 }
 
-// WriteJSON writes another file of the folder, all or nothing.
+// WriteJSON writes another file of the folder, all or nothing. It needs no lock, and may be called by one process at a
+// time: the file on the way has a name of its own, which [Store.Lock] does not tidy away.
 func (s *Store) WriteJSON(name string, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return s.replace(name, append(data, '\n'))
+	f, err := os.OpenFile(s.Path(name+".new"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	return s.put(f, name, append(data, '\n'))
 }
 
-// replace writes a file of the folder anew, all or nothing.
+// replace writes a file of the folder anew, all or nothing. The caller holds the lock.
 func (s *Store) replace(name string, data []byte) error {
 	f, err := os.CreateTemp(s.dir, ".state-*") // mode 0600
 	if err != nil {
 		return err
 	}
+	return s.put(f, name, data)
+}
+
+// put writes data into a new file and gives that its name.
+func (s *Store) put(f *os.File, name string, data []byte) error {
 	defer func() { _ = os.Remove(f.Name()) }() // fails once it is renamed, and that is meant
-	_, err = f.Write(data)
+	_, err := f.Write(data)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), s.Path(name))

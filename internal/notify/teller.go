@@ -8,8 +8,12 @@ import (
 	"time"
 )
 
-// showTime is how long a desktop may take to accept a message.
-const showTime = 5 * time.Second
+const (
+	// showTime is how long a desktop may take to accept a message.
+	showTime = 5 * time.Second
+	// lastWord is how long it may still take when the daemon ends.
+	lastWord = 500 * time.Millisecond
+)
 
 // Teller tells matters in the background: a desktop that hangs holds up nobody. Its fields are set before [Teller.Run].
 type Teller struct {
@@ -93,9 +97,11 @@ func (t *Teller) show(ctx context.Context, m Message) bool {
 	if t.Desktop == nil {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, showTime)
+	// A desktop that is about to answer is not cut off: else nobody knows that it was shown, and it is shown again.
+	showing, cancel := context.WithTimeout(context.WithoutCancel(ctx), showTime)
 	defer cancel()
-	err := t.Desktop.Show(ctx, m)
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWord, cancel) })()
+	err := t.Desktop.Show(showing, m)
 	switch {
 	case err == nil:
 		t.mute = false

@@ -95,6 +95,39 @@ func TestTeller(t *testing.T) {
 	})
 }
 
+// A daemon that ends in the middle of showing a message knows afterwards that it was shown; one that hangs is left soon.
+func TestTellerEnds(t *testing.T) {
+	for _, takes := range []time.Duration{100 * time.Millisecond, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			k := &disk{}
+			ctx, cancel := context.WithCancel(t.Context())
+			slow := desktopFunc(func(ctx context.Context, _ Message) error {
+				select {
+				case <-time.After(takes):
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			})
+			teller := NewTeller(slow, slog.New(slog.DiscardHandler), k.load, k.save)
+			done := make(chan struct{})
+			go func() { teller.Run(ctx); close(done) }()
+			teller.Stand([]Matter{matter("a")})
+			synctest.Wait()
+			begin := time.Now()
+			cancel()
+			<-done
+			if shown := !k.load().Matters["a"].Shown.IsZero(); shown != (takes < lastWord) || time.Since(begin) > lastWord {
+				t.Errorf("shown %v, ended after %v", shown, time.Since(begin))
+			}
+		})
+	}
+}
+
+type desktopFunc func(context.Context, Message) error
+
+func (f desktopFunc) Show(ctx context.Context, m Message) error { return f(ctx, m) }
+
 // What stands is what was said last; an event is not lost for it.
 func TestTellerKeepsEvents(t *testing.T) {
 	teller := NewTeller(nil, slog.New(slog.DiscardHandler), nil, nil)
