@@ -105,8 +105,9 @@ func (a *app) keeper() (*keeper.Keeper, error) {
 
 // open signs in anew: a round never works with what an earlier one read.
 func (a *app) open(ctx context.Context, profile, region string) (keeper.Cloud, error) {
+	before := a.signIn.opening()
 	c, err := awsclient.Open(ctx, awsclient.Options{Profile: profile, Region: region, UserAgent: "emr-accessd/" + version()})
-	a.signIn.opened(profile+"|"+region, err)
+	a.signIn.opened(profile+"|"+region, before, err)
 	if err != nil {
 		return nil, err
 	}

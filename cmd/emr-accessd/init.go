@@ -290,7 +290,7 @@ func (a *app) lacking(ctx context.Context, r clusterRow, profile string) bool {
 		fmt.Fprintln(a.Out, "`emr-accessd policy --with connect` prints the policy that it needs.")
 	case len(lack) > 0:
 		a.flags.profile, a.flags.region = profile, r.Region
-		if err := a.policy(ctx, []string{r.ID}, features, false); err != nil {
+		if err := a.policy(ctx, []string{r.ID}, features, policyFlags{}); err != nil {
 			fmt.Fprintf(a.Err, "emr-accessd: note: the policy could not be made: %s\n", printable(err.Error()))
 		}
 		fmt.Fprintf(a.Out, "You lack permissions: %s.\nAsk whoever administers account %s for the policy above; `emr-accessd policy --with connect > policy.json` writes it to a file.\n",

@@ -46,6 +46,9 @@ func (r *round) group(ctx context.Context, w *groupWork) {
 			continue
 		}
 		until := r.unsureUntil(w.id)
+		if w.unshown.After(until) {
+			until = w.unshown
+		}
 		if until.IsZero() || r.req.DryRun {
 			return
 		}
@@ -54,7 +57,7 @@ func (r *round) group(ctx context.Context, w *groupWork) {
 		if !r.req.Release {
 			return
 		}
-		r.say("waiting for the end of a call whose answer was lost") // nobody may believe that a rule is gone that is not
+		r.say("waiting until EC2 shows for certain who holds the rules") // nobody may believe that a rule is gone that is not
 		if err := r.pause(ctx, until.Sub(r.wall())); err != nil {
 			w.fail(err)
 			return
@@ -131,6 +134,10 @@ func (w *groupWork) fail(err error) {
 // note keeps what a plan found. The caller holds the lock.
 func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgsync.Me) {
 	w.rep.read = true
+	w.unshown = time.Time{}
+	if !plan.Unshown.IsZero() {
+		w.unshown = view.Sent.Add(plan.Unshown.Sub(view.AWS)).Add(sgsync.ClockGrain)
+	}
 	w.rep.Public = append([]string{}, plan.Public...)
 	w.rep.Expired = plan.Expired
 	w.rep.Rules = reportRules(view, w.want, me, view.AWS)

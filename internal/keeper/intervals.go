@@ -11,6 +11,9 @@ const (
 	// DriftCheck is how often the rules are read although nothing has happened: somebody may have removed
 	// one by hand. Four reads an hour per laptop stay far below EC2's 20 a second for an account.
 	DriftCheck = 15 * time.Minute
+	// DuePoll is how often the daemon looks whether a command has set a round due earlier than it waits for. It looks
+	// at the time of one file.
+	DuePoll = time.Minute
 	// EvidenceAge is how long a look at the own address may stand for a new one in rounds that change nothing.
 	// Eight looks a day cost some 0.15 MB; changes are noticed by events and by the watch behind the NAT,
 	// and every write has a fresh look of its own.

@@ -60,10 +60,12 @@ type Place struct {
 	Ended    bool     `json:"ended,omitempty"`    // the cluster is terminated: its rules are given back
 	Clusters []string `json:"clusters,omitempty"` // those that a pattern matches
 	Groups   []string `json:"groups"`
-	Nodes    []Node   `json:"nodes,omitempty"`
-	Unclear6 bool     `json:"unclear6,omitempty"` // EC2 does not tell whether the nodes have IPv6 addresses
-	Host     string   `json:"host,omitempty"`     // of AWS's endpoint in the region
-	Warnings []string `json:"warnings,omitempty"`
+	// Uses has the clusters of the target that use a group, by the group's id.
+	Uses     map[string][]string `json:"uses,omitempty"`
+	Nodes    []Node              `json:"nodes,omitempty"`
+	Unclear6 bool                `json:"unclear6,omitempty"` // EC2 does not tell whether the nodes have IPv6 addresses
+	Host     string              `json:"host,omitempty"`     // of AWS's endpoint in the region
+	Warnings []string            `json:"warnings,omitempty"`
 }
 
 // Cloud is one AWS account and region, opened anew for each round.

@@ -276,6 +276,9 @@ const parallelCalls = 4
 
 // assemble puts the groups' results under the targets that use them.
 func (r *round) assemble() {
+	for _, w := range r.work {
+		w.rep.Clusters = r.clustersOf(w.id)
+	}
 	for i := range r.rep.Targets {
 		t := &r.rep.Targets[i]
 		t.Groups = []GroupReport{}
@@ -295,6 +298,17 @@ func (r *round) assemble() {
 			r.warn("could not give back the rules in %s: %v", w.id, w.rep.Err)
 		}
 	}
+}
+
+// clustersOf lists the clusters of all targets that use a group, also of those that this round is not about.
+func (r *round) clustersOf(group string) (ids []string) {
+	for _, t := range r.all {
+		if place, _ := r.place(t); !place.Ended {
+			ids = append(ids, place.Uses[group]...)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 func (r *round) warn(format string, args ...any) {

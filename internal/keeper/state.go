@@ -99,12 +99,3 @@ func (s *State) fill() {
 	s.Failures = min(max(s.Failures, 0), len(backoff))
 	s.Crowded = min(max(s.Crowded, 0), len(backoff))
 }
-
-// untilDue is the time until the next round is due. A due time that is further ahead than any that a round
-// sets was set before the clock was put back: it must not stop the rounds.
-func (s *State) untilDue(now time.Time) time.Duration {
-	if d := s.Status.NextRound.Sub(now); d > 0 && d <= MaxNext {
-		return d
-	}
-	return 0
-}
