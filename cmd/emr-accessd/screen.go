@@ -75,12 +75,12 @@ func (s *screen) draw(lines []string, width, height int) error {
 		if i > 0 {
 			b.WriteString("\r\n")
 		}
-		if i >= len(s.drawn) || s.drawn[i] != line {
+		shrinks := i == len(lines)-1 && i < len(s.drawn)-1
+		if shrinks {
+			b.WriteString(line + eraseBelow)
+		} else if i >= len(s.drawn) || s.drawn[i] != line {
 			b.WriteString(line + eraseLine)
 		}
-	}
-	if len(lines) < len(s.drawn) {
-		b.WriteString(eraseBelow)
 	}
 	b.WriteString("\r" + endUpdate)
 	s.drawn, s.width, s.height = lines, width, height
