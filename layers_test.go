@@ -25,6 +25,7 @@ const maxLines = 400
 // ipwatch) can be read and tested without what acts, and so that keeper and awsclient meet in cmd alone.
 var layers = map[string]int{
 	"internal/sgsync": 0, "internal/ipwatch": 0,
+	"internal/netpath":  0, // pure; awsclient reads what it judges
 	"internal/mototest": 0, // for tests alone
 	"internal/keeper":   1, "internal/awsclient": 1, "internal/sshsession": 1, "internal/config": 1, "internal/awssim": 1,
 	"internal/notify":    1, // knows nothing of what it tells

@@ -81,6 +81,7 @@ func TestJSONFields(t *testing.T) {
 		{sshConfigAnswer{Hosts: []sshConfigHost{{}}}, "hosts.0.cluster hosts.0.host_key_alias hosts.0.known_hosts hosts.0.block file changed include included"},
 		{knownHostsAnswer{Keys: []pinnedKey{{}}}, "cluster instance file keys.0.type keys.0.fingerprint keys.0.origin keys.0.added"},
 		{trustAnswer{}, "cluster instance type fingerprint"},
+		{doctorAnswer{Checks: []doctorCheck{{}}}, "checks.0.subject checks.0.check checks.0.state checks.0.seen checks.0.remedy checks.0.notes checks.0.took_ms bad what_to_do at"},
 		{versionAnswer{}, "version go system"},
 	} {
 		text, err := json.Marshal(tt.value)

@@ -34,6 +34,9 @@ func TestEventKnowsThePlace(t *testing.T) {
 	})
 }
 
+// justBefore the event; the daemon reads each minute what is due.
+const justBefore = 4*time.Minute + 30*time.Second
+
 // Where anything may have changed since, the place is looked up.
 func TestEventLooksUpThePlace(t *testing.T) {
 	for name, change := range map[string]func(*lab, *keeper.Place, *keeper.Target){
@@ -45,10 +48,10 @@ func TestEventLooksUpThePlace(t *testing.T) {
 		"a pattern":         func(_ *lab, _ *keeper.Place, t *keeper.Target) { t.Cluster, t.NamePattern = "", "j-1" },
 		"a group":           func(_ *lab, _ *keeper.Place, t *keeper.Target) { t.Cluster, t.SecurityGroup = "", "j-1" },
 		"the clock was put back": func(l *lab, _ *keeper.Place, _ *keeper.Target) {
-			time.AfterFunc(4*time.Minute, func() { l.ahead.Store(int64(-time.Hour)) })
+			time.AfterFunc(justBefore, func() { l.ahead.Store(int64(-time.Hour)) })
 		},
 		"the computer slept": func(l *lab, _ *keeper.Place, _ *keeper.Target) {
-			time.AfterFunc(4*time.Minute, func() { l.suspend(time.Hour) })
+			time.AfterFunc(justBefore, func() { l.suspend(time.Hour) })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,7 +60,7 @@ func TestEventLooksUpThePlace(t *testing.T) {
 				change(l, &p, &l.Targets[0])
 				l.world.places["j-1"] = p
 				d := l.run()
-				d.sleep(5 * time.Minute)
+				d.sleep(justBefore)
 				l.took()
 				l.v4(at(office))
 				d.hint(ipwatch.HintAddress)
