@@ -22,6 +22,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 	l := loop{Keeper: k, in: newInbox(ctx, hints), settle: func() {}}
 	l.remember(ctx)
 	defer func() { l.settle() }()
+	l.pulse()
 	req := Request{}
 	for {
 		req.news, req.anew = l.in.news, l.anew
@@ -32,6 +33,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 		l.report(rep, err)
 		l.looked(rep, err)
 		l.prove(ctx, rep)
+		l.pulse()
 		req = l.wait(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -67,10 +69,18 @@ func (l *loop) wait(ctx context.Context) Request {
 	if l.told != nil { // while a round without a look was due
 		allowed = time.After(l.pace.Wait(time.Now()))
 	}
+	var beat <-chan time.Time
+	if l.PulseEvery > 0 {
+		t := time.NewTicker(l.PulseEvery)
+		defer t.Stop()
+		beat = t.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return Request{}
+		case <-beat:
+			l.pulse()
 		case <-due.C:
 			if d := l.untilDue(); d > 0 && l.failed == 0 { // a command has made the round that was due
 				due.Reset(d)
