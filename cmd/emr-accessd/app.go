@@ -21,6 +21,7 @@ type app struct {
 	flags  flags
 	cfg    config.Config
 	status *progress
+	startedBy
 
 	mu      sync.Mutex
 	clients map[string]*awsclient.Client // opened in the last round, by profile and region

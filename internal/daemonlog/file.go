@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"sync"
 )
 
@@ -18,13 +19,22 @@ type File struct {
 	path string
 	max  int64
 
-	mu   sync.Mutex
-	f    *os.File
-	size int64
+	mu      sync.Mutex
+	f       *os.File
+	size    int64
+	crashes bool
 }
 
 // OpenFile opens a log file, or makes it.
 func OpenFile(path string) (*File, error) { return openFile(path, MaxSize) }
+
+// Crashes lets the runtime write there, too, what it says when the program dies of a panic.
+func (l *File) Crashes() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.crashes = true
+	return debug.SetCrashOutput(l.f, debug.CrashOptions{})
+}
 
 func openFile(path string, most int64) (*File, error) {
 	l := &File{path: path, max: most}
@@ -50,6 +60,9 @@ func (l *File) open() error {
 		return errors.Join(err, f.Close())
 	}
 	l.f, l.size = f, info.Size()
+	if l.crashes {
+		return debug.SetCrashOutput(f, debug.CrashOptions{})
+	}
 	return nil
 }
 
@@ -74,19 +87,15 @@ func (l *File) Write(p []byte) (int, error) {
 
 func (l *File) rotate() error {
 	f := l.f
-	l.f = nil // Windows renames no open file
+	l.f = nil // Windows renames no open file, and the runtime holds a copy
+	if l.crashes {
+		_ = debug.SetCrashOutput(nil, debug.CrashOptions{})
+	}
 	if err := f.Close(); err != nil {
 		return err
 	}
 	_ = os.Rename(l.path, Older(l.path))
 	return l.open()
-}
-
-// Fd is the open file, for what the runtime writes when it dies.
-func (l *File) Fd() *os.File {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.f
 }
 
 // Close closes the file.

@@ -72,6 +72,7 @@ func (l *Launchd) Install(ctx context.Context, p Params) error {
 		if before.Active {
 			l.unload(ctx, svc)
 		}
+		p.starting()
 		if err := c.remove(l.File); err != nil {
 			return err
 		}

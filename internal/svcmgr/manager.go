@@ -15,6 +15,14 @@ type Params struct {
 	Program string
 	// Env are the variables that the service needs and does not inherit; Secret those that nobody else may read.
 	Env, Secret map[string]string
+	// Starting, when set, is called when an earlier service has ended and before the new one starts.
+	Starting func()
+}
+
+func (p Params) starting() {
+	if p.Starting != nil {
+		p.Starting()
+	}
 }
 
 // State is what the service manager knows of the service.

@@ -59,7 +59,7 @@ func (s *Systemd) installOwn(ctx context.Context, before State, p Params, text s
 				return err
 			}
 		}
-		return s.begins(ctx, svc)
+		return s.begins(ctx, svc, p)
 	}())
 }
 
@@ -88,15 +88,19 @@ func (s *Systemd) installPackaged(ctx context.Context, before State, p Params, d
 		if _, err := s.systemctl(ctx, "enable", s.Unit); err != nil {
 			return err
 		}
-		return s.begins(ctx, svc)
+		return s.begins(ctx, svc, p)
 	}())
 }
 
 // begins starts the service. systemd waits until it says that it has begun, so a mistake in the configuration is an
 // error here.
-func (s *Systemd) begins(ctx context.Context, svc Service) error {
+func (s *Systemd) begins(ctx context.Context, svc Service, p Params) error {
+	if err := svc.Stop(); err != nil { // an earlier one; nothing happens where none runs
+		return err
+	}
 	_, _ = s.systemctl(ctx, "reset-failed", s.Unit) // too many failures of an earlier one would hold it back
-	if err := svc.Restart(); err != nil {
+	p.starting()
+	if err := svc.Start(); err != nil {
 		return err
 	}
 	return ctx.Err()

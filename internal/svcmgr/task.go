@@ -69,6 +69,7 @@ func (t *Task) Install(ctx context.Context, p Params) error {
 				_, _ = t.schtasks(ctx, "/delete", "/f")
 			}
 		})
+		p.starting()
 		if err := t.create(ctx, text); err != nil {
 			return err
 		}
