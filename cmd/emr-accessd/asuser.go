@@ -128,6 +128,11 @@ func (a *app) installSystem(ctx context.Context, f installFlags) error {
 	if err != nil {
 		return err
 	}
+	rec, err := recordOf(os.Environ(), f.env, ofTheMachine)
+	if err != nil {
+		return err
+	}
+	rec.notes = slices.DeleteFunc(rec.notes, func(s string) bool { return strings.HasPrefix(s, "warning: the AWS keys") }) // root's are nobody's business
 	check, err := a.commandAs(ctx, f.user, "as-user", "check")
 	if err != nil {
 		return err
@@ -150,14 +155,9 @@ func (a *app) installSystem(ctx context.Context, f installFlags) error {
 	if home.Running && !st.Active {
 		return hinted{fmt.Errorf("emr-accessd runs already for %s, and not as this service", f.user), exitFailed, "as " + f.user + ": emr-accessd uninstall --keep-rules"}
 	}
-	rec, err := recordOf(os.Environ(), f.env, ofTheMachine)
-	if err != nil {
-		return err
-	}
 	if a.flags.config != "" {
 		rec.env["EMR_ACCESSD_CONFIG"] = home.Config
 	}
-	rec.notes = slices.DeleteFunc(rec.notes, func(s string) bool { return strings.HasPrefix(s, "warning: the AWS keys") }) // root's are nobody's business
 	begin, err := a.installWith(ctx, m, rec)
 	if err != nil {
 		return err

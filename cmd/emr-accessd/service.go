@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/config"
@@ -33,16 +32,16 @@ func (f *serviceFlags) register(cmd *cobra.Command) {
 // check refuses what the account that runs this may not do.
 func (f *serviceFlags) check(cmd *cobra.Command) error {
 	wrong := func(problem, hint string) error { return hinted{errors.New(problem), exitUsage, hint} }
-	again := "sudo " + strings.TrimSpace(cmd.CommandPath()+" --system --user ") // completed below
+	again := "sudo " + cmd.CommandPath() + " --system --user " // completed below
 	switch root := os.Geteuid() == 0; {
 	case f.system && runtime.GOOS != "linux":
 		return wrong("--system is for systemd", "without it, the service is one of your user")
 	case f.system && f.user == "":
-		return wrong("a service of the system runs as an ordinary user: as root it would run the helpers that somebody's AWS configuration names", again+" "+invoker())
+		return wrong("a service of the system runs as an ordinary user: as root it would run the helpers that somebody's AWS configuration names", again+invoker())
 	case f.user != "" && !root:
-		return wrong("--user is for root, on behalf of somebody else", again+" "+f.user)
+		return wrong("--user is for root, on behalf of somebody else", again+f.user)
 	case root && f.user == "":
-		return wrong("a service of root would run with root's AWS profile", "as the user whose laptop it is, without sudo; or: "+strings.TrimPrefix(again, "sudo ")+" "+invoker())
+		return wrong("a service of root would run with root's AWS profile", "as the user whose laptop it is, without sudo; or: "+cmd.CommandPath()+" --user "+invoker())
 	}
 	return nil
 }

@@ -59,6 +59,8 @@ mount -t tmpfs -o size=1g,mode=755 tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
 rm -f "$1/root/.dockerenv" "$1/root/usr/sbin/policy-rc.d"
+# What this computer has of the program itself is not in the machine.
+rm -f "$1/root"/usr/bin/emr-accessd "$1/root"/usr/local/bin/emr-accessd "$1/root"/usr/lib/systemd/user/emr-accessd.service "$1/root"/etc/systemd/system/emr-accessd@*
 : >"$1/root/etc/machine-id"
 echo bootlab >"$1/root/etc/hostname"
 rm -rf "$1/root/var/log/journal" && mkdir -p "$1/root/var/log/journal"

@@ -47,7 +47,7 @@ func (s *Systemd) installOwn(ctx context.Context, before State, p Params, text s
 	}
 	c := s.begin(before)
 	return c.end(func() error {
-		if err := errors.Join(c.secret(s.EnvFile, p.Secret), c.remove(s.dropIn()), c.remove(s.own()), c.makeDir(s.Dir)); err != nil {
+		if err := errors.Join(c.makeDir(s.Dir), c.secret(s.EnvFile, p.Secret), c.remove(s.dropIn()), c.remove(s.own())); err != nil {
 			return err
 		}
 		c.onFailure(func() { s.take("disable", s.Unit) })
