@@ -5,12 +5,14 @@ package bootlab_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,21 +77,16 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// build builds the program.
-func build(t *testing.T) {
-	t.Helper()
-	if _, err := os.Stat(built.newer); err == nil {
-		return
-	}
-	check(t, netlab.Build(t.Context(), built.path))
-	check(t, netlab.Build(t.Context(), built.newer, "-ldflags=-s"))
-}
+// build builds the program, which the first test does for all.
+var build = sync.OnceValue(func() error {
+	return errors.Join(netlab.Build(context.Background(), built.path), netlab.Build(context.Background(), built.newer, "-ldflags=-s"))
+})
 
 // newLaptop boots a machine where alice has a configuration and AWS keys, and is not logged in.
 func newLaptop(t *testing.T) *laptop {
 	t.Helper()
 	need(t)
-	build(t)
+	check(t, build())
 	w, err := netlab.NewWorld(t.TempDir(), netlab.Options{})
 	check(t, err)
 	t.Cleanup(func() {

@@ -11,6 +11,7 @@ const systemUnit = "emr-accessd@alice.service"
 
 // A service of the system runs as alice, with less than alice may do.
 func TestSystemService(t *testing.T) {
+	t.Parallel()
 	l := newLaptop(t)
 	l.withProgram(built.path)
 	refused := func(want string, args ...string) {

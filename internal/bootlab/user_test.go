@@ -17,6 +17,7 @@ var userFiles = []string{home + "/.config/systemd/user/emr-accessd*", home + "/.
 
 // A service of the user, in a real systemd: from nothing to nothing.
 func TestUserService(t *testing.T) {
+	t.Parallel()
 	l := newLaptop(t)
 	l.withProgram(built.path)
 	l.fails("your user has no systemd manager now", "env", "-u", "XDG_RUNTIME_DIR", program, "install")
@@ -179,7 +180,7 @@ func (l *laptop) wrongConfiguration(scope, name string) {
 	restart := []string{"systemctl", "restart", name}
 	if scope == "user" {
 		l.fails("leese", program, "restart")
-		if !l.running() {
+		if l.show(scope, name, "ActiveState") != "active" {
 			l.t.Error("a restart that was refused has ended the daemon")
 		}
 		if out, err := l.try("systemctl", "--user", "restart", name); err == nil {
@@ -239,6 +240,7 @@ func (l *laptop) ruleIDs() string {
 
 // An installation that fails leaves everything as it was: nothing at all, or the service that ran.
 func TestFailedInstall(t *testing.T) {
+	t.Parallel()
 	l := newLaptop(t)
 	l.withProgram(built.path)
 	l.login()
@@ -275,6 +277,7 @@ func TestFailedInstall(t *testing.T) {
 
 // Root installs for alice, whose services then run without a log-in.
 func TestLinger(t *testing.T) {
+	t.Parallel()
 	l := newLaptop(t)
 	l.withProgram(built.path)
 	out, err := l.m.Run(t.Context(), program, "install")
