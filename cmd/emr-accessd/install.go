@@ -121,7 +121,7 @@ func (a *app) install(ctx context.Context, f installFlags) error {
 }
 
 // installWith installs and says so. begin is when the service started.
-func (a *app) installWith(ctx context.Context, m svcmgr.Manager, rec recorded) (begin time.Time, err error) {
+func (a *app) installWith(ctx context.Context, m svcmgr.Manager, rec kept) (begin time.Time, err error) {
 	exe, err := installable()
 	if err != nil {
 		return begin, err

@@ -29,8 +29,8 @@ var ofTheMachine = []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_pr
 // keys are never recorded.
 var keys = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"}
 
-// recorded is the environment of a service.
-type recorded struct {
+// kept is the environment of a service.
+type kept struct {
 	env    map[string]string
 	secret map[string]string // nobody else may read these
 	notes  []string          // for the user
@@ -38,7 +38,7 @@ type recorded struct {
 
 // record chooses what a service needs of an environment; more are NAME=VALUE that the user named, which may be any but
 // keys.
-func (a *app) record(environ, more []string) (recorded, error) {
+func (a *app) record(environ, more []string) (kept, error) {
 	r, err := recordOf(environ, more, serviceEnv)
 	if err == nil && a.flags.config != "" {
 		r.env[config.EnvConfig], err = filepath.Abs(a.flags.config)
@@ -46,8 +46,8 @@ func (a *app) record(environ, more []string) (recorded, error) {
 	return r, err
 }
 
-func recordOf(environ, more, names []string) (recorded, error) {
-	r := recorded{env: map[string]string{}, secret: map[string]string{}}
+func recordOf(environ, more, names []string) (kept, error) {
+	r := kept{env: map[string]string{}, secret: map[string]string{}}
 	all := map[string]string{}
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
@@ -79,7 +79,7 @@ func recordOf(environ, more, names []string) (recorded, error) {
 
 const useProfile = "it needs a profile (aws configure, aws configure sso, aws login), written into the configuration"
 
-func (r *recorded) add(name, value string) {
+func (r *kept) add(name, value string) {
 	if name == "PATH" {
 		var left []string
 		if value, left = trustedPath(value); len(left) > 0 {
@@ -96,12 +96,12 @@ func (r *recorded) add(name, value string) {
 // trustedPath leaves out the entries of a PATH that mean another folder elsewhere, or where others could put a program.
 // A folder that is not there is kept out too: whoever makes it decides what runs.
 func trustedPath(path string) (trusted string, left []string) {
-	var kept []string
+	var good []string
 	for _, dir := range filepath.SplitList(path) {
 		switch {
 		case dir == "" || !filepath.IsAbs(dir):
 			left = append(left, fmt.Sprintf("%q", dir))
-		case slices.Contains(kept, dir):
+		case slices.Contains(good, dir):
 		default:
 			info, err := os.Stat(dir)
 			if err != nil || !info.IsDir() {
@@ -111,14 +111,14 @@ func trustedPath(path string) (trusted string, left []string) {
 				left = append(left, dir)
 				continue
 			}
-			kept = append(kept, dir)
+			good = append(good, dir)
 		}
 	}
-	return strings.Join(kept, string(filepath.ListSeparator)), left
+	return strings.Join(good, string(filepath.ListSeparator)), left
 }
 
 // say tells the user about it.
-func (r recorded) say(w io.Writer) {
+func (r kept) say(w io.Writer) {
 	for _, note := range r.notes {
 		fmt.Fprintf(w, "emr-accessd: %s\n", printable(note))
 	}
