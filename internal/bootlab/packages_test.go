@@ -69,6 +69,8 @@ func testPackages(t *testing.T, p packager) {
 	const program, fragment, dropIns = "/usr/bin/emr-accessd", "/usr/lib/systemd/user/" + unit, home + "/.config/systemd/user/emr-accessd.service*"
 	put := func(args []string, name string) string { return l.root(append(args, "/root/"+name+"."+p.format)...) }
 	l.login()
+	litter := []string{"find", "/usr", "/etc", "/var", "/run", "-name", "*emr-accessd*", "-not", "-path", "/run/user/*", "-not", "-path", "/var/lib/rpm/*"}
+	before := l.root(litter...) // this computer may have something of its own
 	l.says(put(p.install, "older"), "emr-accessd install")
 	l.property("user", unit, "ActiveState", "inactive") // enabled for nobody
 	if out := l.alice("systemd-analyze", "--user", "--man=no", "verify", fragment); out != "" {
@@ -113,8 +115,8 @@ func testPackages(t *testing.T, p packager) {
 		l.root(p.purge...)
 	}
 	l.until("the end of the daemon", func() bool { return l.show("user", unit, "MainPID") == "0" })
-	if left := l.root("find", "/usr", "/etc", "/var", "/run", "-name", "*emr-accessd*", "-not", "-path", "/run/user/*", "-not", "-path", "/var/lib/rpm/*"); left != "" {
-		t.Errorf("left behind:\n%s", left)
+	if left := l.root(litter...); left != before {
+		t.Errorf("there was\n%sand now there is\n%s", before, left)
 	}
 	if _, err := os.Stat(l.m.Path(home + "/.config/emr-accessd/config.toml")); err != nil {
 		t.Errorf("the user's configuration: %v", err)
