@@ -26,10 +26,10 @@ func (c *change) end(err error) error {
 
 // write replaces a file, all or nothing, and makes its folder where it is missing.
 func (c *change) write(path, text string, mode fs.FileMode) error {
-	if err := c.remember(path); err != nil {
+	if err := c.makeDir(filepath.Dir(path)); err != nil { // first, so that it is empty again when it is undone
 		return err
 	}
-	if err := c.makeDir(filepath.Dir(path)); err != nil {
+	if err := c.remember(path); err != nil {
 		return err
 	}
 	return replace(path, []byte(text), mode)
