@@ -23,7 +23,7 @@ func Available() error {
 	if os.Geteuid() != 0 {
 		return errors.New("booting a container needs root")
 	}
-	for _, tool := range []string{"systemd-nspawn", "nsenter", "unshare", "dbus-daemon"} {
+	for _, tool := range []string{"systemd-nspawn", "nsenter", "unshare", "setpriv", "dbus-daemon"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return fmt.Errorf("%w (apt-get install systemd-container libpam-systemd dbus-user-session)", err)
 		}
