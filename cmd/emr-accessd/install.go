@@ -38,7 +38,9 @@ leaves everything as it was.
 
 A service does not inherit what your shell has. So PATH, proxies, CA bundles and the
 AWS_… names of profiles and files are recorded as they are now; keys are not, because
-a service lives longer than they do: it needs a profile.
+a service lives longer than they do: it needs a profile. Profile and region are also
+written into the targets of the configuration that name none, so that other shells mean
+the same account.
 
 The service ends when you log out, which is right for a laptop. --linger lets it run
 from the computer's start on. --system --user NAME, as root, makes it a service of the
@@ -106,15 +108,17 @@ func (a *app) install(ctx context.Context, f installFlags) error {
 	if store.Running() && !st.Active {
 		return hinted{errors.New("emr-accessd runs already, and not as this service"), exitFailed, "end the `emr-accessd run` of a terminal, or the service of the system, first"}
 	}
-	undo := func() {}
+	undoLinger := func() {}
 	if f.linger {
-		if undo, err = linger(ctx); err != nil {
+		if undoLinger, err = linger(ctx); err != nil {
 			return err
 		}
 	}
+	undoConfig := a.completeConfig(&rec)
 	begin, err := a.installWith(ctx, m, rec)
 	if err != nil {
-		undo()
+		undoConfig()
+		undoLinger()
 		return err
 	}
 	return a.firstRound(ctx, begin)

@@ -216,3 +216,28 @@ type program struct{}
 
 func (program) Start(service.Service) error { return nil }
 func (program) Stop(service.Service) error  { return nil }
+
+// askTime is how long a service manager may take to say how the service is, before nobody waits any longer.
+const askTime = 2 * time.Second
+
+// noteService says why no daemon runs though there is a service.
+func (a *app) noteService(ctx context.Context, runs bool) {
+	if runs || os.Geteuid() == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	m, err := manager("")
+	if err != nil {
+		return
+	}
+	switch st, err := m.State(ctx); {
+	case err != nil || !st.Installed:
+	case st.Failed == "exit status "+strconv.Itoa(exitMistake):
+		fmt.Fprintln(a.Err, "emr-accessd: note: the service stopped because of its configuration; once that is right: emr-accessd start")
+	case st.Failed != "":
+		fmt.Fprintf(a.Err, "emr-accessd: note: the service failed (%s); `emr-accessd logs` says why, `emr-accessd start` starts it again\n", printable(st.Failed))
+	case !st.Active:
+		fmt.Fprintln(a.Err, "emr-accessd: note: the service is installed and stopped; emr-accessd start")
+	}
+}

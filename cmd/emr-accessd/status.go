@@ -38,7 +38,7 @@ func (a *app) statusCommand() *cobra.Command {
 		Long: `Shows what the last round found and did, from the local state: no AWS call is made.
 "sync" looks anew, "ip" asks for the address now.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.load(); err != nil {
 				return err
 			}
@@ -47,6 +47,7 @@ func (a *app) statusCommand() *cobra.Command {
 				return err
 			}
 			ans := a.statusOf(store)
+			a.noteService(cmd.Context(), ans.Running)
 			return a.print(ans, func(w io.Writer) { renderStatus(w, ans, time.Now()) })
 		},
 	}

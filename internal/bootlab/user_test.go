@@ -48,6 +48,15 @@ func TestUserService(t *testing.T) {
 		t.Errorf("rules that are left: %v", own)
 	}
 	l.says(l.alice(program, "uninstall"), "there was no service")
+
+	// On a terminal, it asks.
+	l.alice(program, "install")
+	l.alice(program, "stop")
+	l.says(l.alice(program, "status"), "the service is installed and stopped")
+	l.says(l.alice("sh", "-c", "(sleep 1; echo y) | script -qec '"+program+" uninstall' /dev/null"), "Give your rules back now", "the service is removed", "removed")
+	if own := l.Cloud.Own(); len(own) > 0 {
+		t.Errorf("rules that are left: %v", own)
+	}
 	l.fails("the service is not installed", program, "start")
 	if !l.Cloud.Untouched() {
 		t.Error("rules of others were touched")
@@ -63,6 +72,8 @@ func (l *laptop) installed() {
 	l.says(out, "are not passed to the service", "HTTPS_PROXY holds a password", "PATH leaves out",
 		"installed and started as a service of your user (systemd): "+home+"/.config/systemd/user/"+unit, "daemon: running", l.here().String()+"/32")
 	l.open(l.here())
+	l.says(out, "that named no AWS profile or region have those of this shell now (profile default)")
+	l.says(l.alice("cat", home+"/.config/emr-accessd/config.toml"), "[[target]]\nprofile = \"default\"\n")
 
 	pid := l.show("user", unit, "MainPID")
 	environ, err := os.ReadFile(l.m.Path("/proc/" + pid + "/environ"))
@@ -198,6 +209,7 @@ func (l *laptop) wrongConfiguration(scope, name string) {
 	}
 	check(l.t, os.WriteFile(file, good, 0o600))
 	if scope == "user" {
+		l.says(l.alice(program, "status"), "the service stopped because of its configuration")
 		l.alice(program, "start")
 	} else {
 		l.root(program, "start", "--system", "--user", "alice")
@@ -285,6 +297,18 @@ func TestLinger(t *testing.T) {
 		t.Errorf("root installs a service of root:\n%s", out)
 	}
 	l.says(out, "install --user NAME")
+	// Whether a user may ask for it depends on the administrator's rules; refused, nothing is left.
+	l.login()
+	if out, err := l.try(program, "install", "--linger"); err != nil {
+		l.says(out, "sudo loginctl enable-linger alice && emr-accessd install")
+		l.missing(userFiles...)
+	} else {
+		l.says(out, "daemon: running")
+		l.alice(program, "uninstall", "--revoke")
+		l.root("loginctl", "disable-linger", "alice")
+	}
+	l.logout()
+
 	l.says(l.root(program, "install", "--user", "alice", "--linger"), "a service of your user", l.here().String()+"/32")
 	l.move() // nobody has logged in
 	l.login()
