@@ -102,7 +102,8 @@ func newLaptop(t *testing.T) *laptop {
 	t.Cleanup(func() {
 		if t.Failed() {
 			out, _ := l.m.Run(context.Background(), "journalctl", "--no-pager", "-n", "100", "--grep", "emr-accessd|alice")
-			t.Logf("the journal:\n%s", out)
+			doing, _ := l.m.Run(context.Background(), "sh", "-c", "systemctl list-jobs; ps -ef")
+			t.Logf("the journal:\n%s\n%s", out, doing)
 		}
 		if err := l.m.Close(); err != nil {
 			t.Error(err)

@@ -45,7 +45,7 @@ type Machine struct {
 	pid    int // of its init, as seen from here
 	nspawn *exec.Cmd
 	log    bytes.Buffer
-	ended  chan error
+	ended  chan error // how systemd-nspawn ended
 }
 
 // units that would wait, or listen, or find nothing to do.
@@ -167,7 +167,7 @@ func (m *Machine) Close() error {
 		_ = unix.Kill(m.pid, unix.SIGKILL)
 	}
 	select {
-	case <-m.ended:
+	case <-m.ended: // killed, which is no failure
 		return nil
 	case <-time.After(30 * time.Second):
 		return errors.New("the machine does not end")

@@ -56,6 +56,8 @@ func TestSystemService(t *testing.T) {
 	l.crashes("system", systemUnit)
 	l.hangs("system", systemUnit, "/etc/systemd/system/"+systemUnit+".d")
 	l.wrongConfiguration("system", systemUnit)
+	l.root("rm", "-r", "/etc/systemd/system/"+systemUnit+".d")
+	l.root("systemctl", "daemon-reload")
 
 	l.login() // two daemons of one user are refused
 	l.fails("runs already, and not as this service", program, "install")
