@@ -45,7 +45,8 @@ type Machine struct {
 	pid    int // of its init, as seen from here
 	nspawn *exec.Cmd
 	log    bytes.Buffer
-	ended  chan error // how systemd-nspawn ended
+	ended  chan struct{} // closed when systemd-nspawn has ended
+	err    error         // how
 }
 
 // units that would wait, or listen, or find nothing to do.
@@ -80,7 +81,7 @@ func Boot(dir, network string) (*Machine, error) {
 	for _, unit := range masked {
 		args = append(args, "systemd.mask="+unit)
 	}
-	m := &Machine{nspawn: exec.Command("unshare", args...), ended: make(chan error, 1)}
+	m := &Machine{nspawn: exec.Command("unshare", args...), ended: make(chan struct{})}
 	m.nspawn.Stdout, m.nspawn.Stderr = &m.log, &m.log
 	m.nspawn.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
 	m.nspawn.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -91,7 +92,8 @@ func Boot(dir, network string) (*Machine, error) {
 		err := m.nspawn.Start()
 		started <- err
 		if err == nil {
-			m.ended <- m.nspawn.Wait()
+			m.err = m.nspawn.Wait()
+			close(m.ended)
 		}
 	}()
 	if err := <-started; err != nil {
@@ -107,9 +109,8 @@ func Boot(dir, network string) (*Machine, error) {
 func (m *Machine) up() error {
 	for deadline := time.Now().Add(bootTime); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		select {
-		case err := <-m.ended:
-			m.ended <- err
-			return fmt.Errorf("the machine ended: %w: %s", err, m.log.String())
+		case <-m.ended:
+			return fmt.Errorf("the machine ended: %w: %s", m.err, m.log.String())
 		default:
 		}
 		if m.pid == 0 {
@@ -167,7 +168,7 @@ func (m *Machine) Close() error {
 		_ = unix.Kill(m.pid, unix.SIGKILL)
 	}
 	select {
-	case <-m.ended: // killed, which is no failure
+	case <-m.ended:
 		return nil
 	case <-time.After(30 * time.Second):
 		return errors.New("the machine does not end")
