@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -34,13 +35,13 @@ func ordinary(name string) (*user.User, error) {
 }
 
 // asUser runs a command of this program as another user: root must neither read nor write in somebody's home, where a
-// link could lead anywhere.
+// link could lead anywhere. The child can ask nothing.
 func (a *app) asUser(ctx context.Context, name string, args ...string) error {
 	cmd, err := a.commandAs(ctx, name, args...)
 	if err != nil {
 		return err
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.In, a.Out, a.Err
+	cmd.Stdout, cmd.Stderr = a.Out, a.Err
 	return childStatus(cmd.Run())
 }
 
@@ -48,6 +49,9 @@ func (a *app) asUser(ctx context.Context, name string, args ...string) error {
 func childStatus(err error) error {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exitStatus(max(exit.ExitCode(), exitFailed))
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return hinted{err, exitFailed, "that user may not run this program; move it to /usr/local/bin"}
 	}
 	return err
 }

@@ -29,13 +29,27 @@ func become(cmd *exec.Cmd, u *user.User) error {
 		}
 		cred.Groups = append(cred.Groups, uint32(g))
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+	// In a session of its own it has no terminal: what the user's AWS configuration starts could type into root's.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred, Setsid: true}
 	return nil
 }
 
 // keptFromOthers refuses a program that somebody else could replace: it will run as its user, again and again.
 func keptFromOthers(exe string) error {
-	for path := exe; ; path = filepath.Dir(path) {
+	real, err := filepath.EvalSymlinks(exe)
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{exe, real} {
+		if err := keptWayFromOthers(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func keptWayFromOthers(path string) error {
+	for ; ; path = filepath.Dir(path) {
 		info, err := os.Stat(path)
 		if err != nil {
 			return err

@@ -86,7 +86,9 @@ func (r *kept) add(name, value string) {
 			r.notes = append(r.notes, "note: the service's PATH leaves out what is no folder of yours or the system's: "+strings.Join(left, ", "))
 		}
 	}
-	if u, err := url.Parse(value); err == nil && u.User != nil {
+	// A proxy may stand there without a scheme, too: bob:secret@proxy:3128.
+	u, err := url.Parse(value)
+	if err == nil && u.User != nil || strings.HasSuffix(strings.ToLower(name), "_proxy") && strings.Contains(value, "@") {
 		r.secret[name] = value
 		return
 	}

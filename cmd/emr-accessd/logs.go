@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/daemonlog"
+	"github.com/emr-accessd/emr-accessd/internal/svcmgr"
 	"github.com/spf13/cobra"
 )
 
@@ -65,7 +66,7 @@ func (a *app) logs(ctx context.Context, forUser string, n int, follow bool) erro
 	if err != nil {
 		return err
 	}
-	return hinted{errors.New("there is no log: the service is not installed"), exitFailed, "emr-accessd install"}
+	return a.notInstalled("logs", m, svcmgr.ErrNotInstalled)
 }
 
 // journal lets journalctl show the log.

@@ -104,7 +104,7 @@ func (a *app) notInstalled(verb string, m svcmgr.Manager, err error) error {
 	}
 	hint := "emr-accessd install"
 	if me, uerr := user.Current(); uerr == nil {
-		if _, serr := os.Stat(filepath.Join(systemUnits, unitOf(me.Username)+".service")); serr == nil && verb != "logs" {
+		if _, serr := os.Stat(filepath.Join(systemUnits, unitOf(me.Username)+".service")); serr == nil {
 			hint = fmt.Sprintf("there is a service of the system for you: sudo emr-accessd %s --system --user %s", verb, me.Username)
 		}
 	}

@@ -17,14 +17,14 @@ import (
 // What is recorded of an environment: names that are known, and nothing that is a key.
 func TestRecord(t *testing.T) {
 	r, err := recordOf([]string{"AWS_PROFILE=work", "AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY=hush", "AWS_SESSION_TOKEN=hush", "EDITOR=vi", "no_proxy=.corp",
-		"HTTPS_PROXY=http://bob:hush@proxy:3128", "HTTP_PROXY=http://proxy:3128", "AWS_REGION="}, []string{"HOME_OF_KEYS=/x=y", "EMPTY="}, serviceEnv)
+		"HTTPS_PROXY=http://bob:hush@proxy:3128", "HTTP_PROXY=http://proxy:3128", "ALL_PROXY=bob:hush@proxy:3128", "AWS_REGION="}, []string{"HOME_OF_KEYS=/x=y", "EMPTY="}, serviceEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"AWS_PROFILE": "work", "no_proxy": ".corp", "HTTP_PROXY": "http://proxy:3128", "HOME_OF_KEYS": "/x=y", "EMPTY": ""}, r.env); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]string{"HTTPS_PROXY": "http://bob:hush@proxy:3128"}, r.secret); diff != "" {
+	if diff := cmp.Diff(map[string]string{"HTTPS_PROXY": "http://bob:hush@proxy:3128", "ALL_PROXY": "bob:hush@proxy:3128"}, r.secret); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	said := strings.Join(r.notes, "\n")
@@ -94,12 +94,19 @@ func TestProgramOfOthers(t *testing.T) {
 	if err := keptFromOthers(exe); err != nil {
 		t.Error(err)
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(exe, link); err != nil {
+		t.Fatal(err)
+	}
 	for _, path := range []string{exe, dir} {
 		if err := os.Chmod(path, 0o777); err != nil {
 			t.Fatal(err)
 		}
 		if err := keptFromOthers(exe); err == nil || exitCode(err) != exitUsage {
 			t.Errorf("%s is open to everybody: %v", path, err)
+		}
+		if err := keptFromOthers(link); err == nil {
+			t.Errorf("a link to %s hides that it is open to everybody", path)
 		}
 		if err := os.Chmod(path, 0o755); err != nil {
 			t.Fatal(err)

@@ -35,17 +35,18 @@ The configuration and the state stay.`,
 				return usageError{errors.New("--revoke and --keep-rules contradict each other"), cmd.CommandPath()}
 			}
 			ctx := cmd.Context()
+			if !revoke && !keep {
+				var err error
+				if revoke, err = a.askForRules(ctx); err != nil {
+					return err
+				}
+			}
 			if f.user != "" && !f.system {
-				return a.asUser(ctx, f.user, append([]string{"uninstall"}, rulesFlags(revoke, keep)...)...)
+				return a.asUser(ctx, f.user, "uninstall", fmt.Sprintf("--revoke=%t", revoke))
 			}
 			m, err := manager(f.user)
 			if err != nil {
 				return err
-			}
-			if !revoke && !keep {
-				if revoke, err = a.askForRules(ctx); err != nil {
-					return err
-				}
 			}
 			if err := a.uninstall(ctx, m); err != nil {
 				return err
@@ -67,16 +68,6 @@ The configuration and the state stay.`,
 	cmd.Flags().BoolVar(&revoke, "revoke", false, "give the rules back, too")
 	cmd.Flags().BoolVar(&keep, "keep-rules", false, "keep the rules until their leases end")
 	return cmd
-}
-
-func rulesFlags(revoke, keep bool) []string {
-	switch {
-	case revoke:
-		return []string{"--revoke"}
-	case keep:
-		return []string{"--keep-rules"}
-	}
-	return nil
 }
 
 // askForRules asks whether to give the rules back. Without a terminal they are kept: that takes nothing away from

@@ -257,8 +257,9 @@ func (l *laptop) show(scope, unit, property string) string {
 // running is what `status --json` says to alice.
 func (l *laptop) running() bool {
 	l.t.Helper()
+	out := l.alice(program, "status", "--json")
 	var s netlab.Status
-	check(l.t, json.Unmarshal([]byte(l.alice(program, "status", "--json")), &s))
+	check(l.t, json.Unmarshal([]byte(out[strings.Index(out, "{"):]), &s)) // after what was said on standard error
 	return s.Running
 }
 

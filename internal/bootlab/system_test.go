@@ -62,6 +62,7 @@ func TestSystemService(t *testing.T) {
 	l.login() // two daemons of one user are refused
 	l.fails("runs already, and not as this service", program, "install")
 	l.fails("sudo emr-accessd restart --system --user alice", program, "restart")
+	l.fails("sudo emr-accessd logs --system --user alice", program, "logs")
 	l.root(program, "restart", "--system", "--user", "alice")
 	l.logout()
 	l.move()
