@@ -65,6 +65,14 @@ rm -f "$1/root"/usr/bin/emr-accessd "$1/root"/usr/local/bin/emr-accessd "$1/root
 : >"$1/root/etc/machine-id"
 echo bootlab >"$1/root/etc/hostname"
 rm -rf "$1/root/var/log/journal" && mkdir -p "$1/root/var/log/journal"
+# A session that ends takes its services along at once, and what does not stop is killed soon.
+for place in logind:Login:UserStopDelaySec=1 user:Manager:DefaultTimeoutStopSec=15; do
+  file=${place%%:*} rest=${place#*:}
+  mkdir -p "$1/root/etc/systemd/$file.conf.d"
+  printf '[%s]\n%s\n' "${rest%%:*}" "${rest#*:}" >"$1/root/etc/systemd/$file.conf.d/bootlab.conf"
+done
+mkdir -p "$1/root/etc/systemd/system/user@.service.d"
+printf '[Service]\nTimeoutStopSec=20\n' >"$1/root/etc/systemd/system/user@.service.d/bootlab.conf"
 dir=$1 ns=$2 name=$3
 shift 3
 exec systemd-nspawn --register=no --keep-unit --quiet --boot -D "$dir/root" --network-namespace-path="$ns" --console=pipe --resolv-conf=off --timezone=off -M "$name" "$@"
