@@ -59,8 +59,9 @@ func TestRPM(t *testing.T) {
 
 // testPackages installs, upgrades and removes a package under a service that runs.
 func testPackages(t *testing.T, p packager) {
-	l := newLaptop(t)
+	need(t)
 	older, newer := packages(t, p.format)
+	l := newLaptop(t)
 	for name, file := range map[string]string{"older": older, "newer": newer} {
 		text, err := os.ReadFile(file)
 		check(t, err)
