@@ -22,7 +22,8 @@ func (a *app) uninstallCommand() *cobra.Command {
 		Use:   "uninstall",
 		Short: "stop and remove the service",
 		Long: `Stops and removes the service, and asks whether to give your rules back. Rules that are
-kept stay open until their leases end (a day at most), or until "revoke".
+kept stay open until their leases end (a day, unless the configuration says otherwise),
+or until "revoke".
 The configuration and the state stay.`,
 		Example: `  emr-accessd uninstall --revoke       # do not ask, and leave nothing in AWS
   emr-accessd uninstall --keep-rules   # do not ask, and keep what is open now`,
