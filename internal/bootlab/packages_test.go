@@ -4,30 +4,38 @@ package bootlab_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-// packages builds a release's deb and rpm, in two versions, and returns their files.
+// release builds a deb and an rpm in two versions, which the first test does for both, and returns their folder.
+var release = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(filepath.Dir(built.path), "release")
+	for _, version := range []string{"1.0.0", "1.1.0"} {
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+		out, err := exec.CommandContext(ctx, "../../packaging/build", "--only", "linux-amd64,deb,rpm", "--version", version, "--out", filepath.Join(dir, version)).CombinedOutput()
+		cancel()
+		if err != nil {
+			return "", fmt.Errorf("build %s: %w: %s", version, err, out)
+		}
+	}
+	return dir, nil
+})
+
+// packages are the files of both versions in a format.
 func packages(t *testing.T, format string) (older, newer string) {
 	t.Helper()
 	if _, err := os.Stat("../../packaging/build"); err != nil {
 		t.Skip("there is nothing yet that builds packages")
 	}
-	dir := t.TempDir()
-	for _, version := range []string{"1.0.0", "1.1.0"} {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-		cmd := exec.CommandContext(ctx, "../../packaging/build", "--only", "linux-amd64,"+format, "--version", version, "--out", filepath.Join(dir, version))
-		out, err := cmd.CombinedOutput()
-		cancel()
-		if err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
+	dir, err := release()
+	check(t, err)
 	find := func(version string) string {
 		found, err := filepath.Glob(filepath.Join(dir, version, "*."+format))
 		check(t, err)
