@@ -34,11 +34,9 @@ let your session start it:
 				return err
 			}
 			if toFile {
-				end, err := a.logToFile()
-				if err != nil {
+				if err := a.logToFile(); err != nil {
 					return err
 				}
-				defer end()
 			}
 			err := a.load()
 			if err == nil {

@@ -51,25 +51,26 @@ func logFile() (string, error) {
 	return filepath.Join(dir, "emr-accessd.log"), err
 }
 
-// logToFile sends what goes to standard error into the log file. A panic is written there, too.
-func (a *app) logToFile() (end func(), err error) {
+// logToFile sends what goes to standard error into the log file, up to the error that ends the program. A panic is
+// written there, too.
+func (a *app) logToFile() error {
 	if _, err := a.store(); err != nil { // makes the folder, and refuses one that others can write
-		return nil, err
+		return err
 	}
 	path, err := logFile()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	f, err := daemonlog.OpenFile(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := f.Crashes(); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return errors.Join(err, f.Close())
 	}
 	a.Err = f
 	leaveConsole()
-	return func() {}, nil // not closed: the error that ends the program goes there
+	return nil
 }
 
 // recalled sets the variables of a file that install wrote.
