@@ -39,6 +39,7 @@ type clusterRow struct {
 	Targets []string       `json:"targets"`
 	Problem string         `json:"problem,omitempty"`
 	tags    map[string]string
+	place   keeper.Target // where it was found
 }
 
 // clusterGroups are a cluster's security groups.
@@ -82,11 +83,22 @@ func (a *app) clusters(ctx context.Context, all bool) error {
 	if err != nil {
 		return err
 	}
+	ans := clustersAnswer{Clusters: []clusterRow{}, Shared: []groupUse{}}
+	if ans.Clusters, err = a.everywhere(ctx, targets, all); err != nil {
+		return err
+	}
+	ans.Shared = sharedGroups(ans.Clusters)
+	a.status.clear()
+	return a.print(ans, func(w io.Writer) { renderClusters(w, ans, all) })
+}
+
+// everywhere lists the clusters in the places of the targets; without any, in the place that the flags name.
+func (a *app) everywhere(ctx context.Context, targets []keeper.Target, all bool) ([]clusterRow, error) {
 	places := targets
 	if len(places) == 0 {
 		places = []keeper.Target{a.here()}
 	}
-	ans := clustersAnswer{Clusters: []clusterRow{}, Shared: []groupUse{}}
+	found := []clusterRow{}
 	seen := map[string]bool{}
 	for _, p := range places {
 		if key := p.Profile + "|" + p.Region; seen[key] {
@@ -97,16 +109,14 @@ func (a *app) clusters(ctx context.Context, all bool) error {
 		a.status.say("listing clusters")
 		rows, err := a.inventory(ctx, p, all)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, r := range rows {
-			r.Targets = targetsOf(r, targets, p)
-			ans.Clusters = append(ans.Clusters, r)
+			r.Targets, r.place = targetsOf(r, targets, p), p
+			found = append(found, r)
 		}
 	}
-	ans.Shared = sharedGroups(ans.Clusters)
-	a.status.clear()
-	return a.print(ans, func(w io.Writer) { renderClusters(w, ans, all) })
+	return found, nil
 }
 
 // targetsOf names the targets of the configuration that a cluster belongs to.

@@ -27,7 +27,7 @@ type connectFlags struct {
 func (a *app) connectCommand() *cobra.Command {
 	var f connectFlags
 	cmd := &cobra.Command{
-		Use:   "connect [flags] CLUSTER [-- COMMAND…]",
+		Use:   "connect [flags] [CLUSTER] [-- COMMAND…]",
 		Short: "make sure that you may, verify the host, and open a session or run a command",
 		Long: `Brings the rule for your address in place, finds the cluster's primary node, verifies
 its host key (by what the node printed to EC2's console at its first boot; else it

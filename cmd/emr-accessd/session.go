@@ -67,8 +67,13 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 		if until := handedOver(k, t); time.Now().Before(until) {
 			return // another program still uses it; the lease ends by itself
 		}
-		if st, _ := k.Store.Load(); slices.ContainsFunc(st.Temporary, func(o keeper.Target) bool { return o.Label == t.Label && !o.Until.After(t.Until) }) {
-			a.giveBack(k, t)
+		// Those of other sessions to other nodes of the same cluster, which could not be the last, too.
+		st, _ := k.Store.Load()
+		left := slices.DeleteFunc(slices.Clone(st.Temporary), func(o keeper.Target) bool {
+			return sessionPath(k, o) != sessionPath(k, t) || o.Until.After(t.Until)
+		})
+		if len(left) > 0 {
+			a.giveBack(k, left)
 		}
 	}, nil
 }
@@ -122,10 +127,10 @@ func forgetHandedOver(k *keeper.Keeper, targets []keeper.Target) {
 // giveBackTime bounds the end of a session: nobody waits long for a prompt that does not come back.
 const giveBackTime = 15 * time.Second
 
-func (a *app) giveBack(k *keeper.Keeper, t keeper.Target) {
+func (a *app) giveBack(k *keeper.Keeper, targets []keeper.Target) {
 	ctx, cancel := context.WithTimeout(context.Background(), giveBackTime)
 	defer cancel()
-	rep, err := k.Round(ctx, keeper.Request{Targets: []keeper.Target{t}, Release: true})
+	rep, err := k.Round(ctx, keeper.Request{Targets: targets, Release: true})
 	a.status.clear()
 	if err == nil {
 		err = rep.Failed()

@@ -196,7 +196,7 @@ func (a *app) sshHosts(ctx context.Context, args []string, f sshConfigFlags) ([]
 			flags = withTarget(given, t)
 		}
 		for _, id := range ids {
-			hosts = append(hosts, sshHost{Cluster: id, Login: f.login, Program: program, Flags: flags, KnownHosts: a.hostsPath(id), Identity: identity, System: runtime.GOOS})
+			hosts = append(hosts, sshHost{Cluster: id, Login: f.login, Program: program, Flags: flags, KnownHosts: a.hostsPath(hostAlias(id)), Identity: identity, System: runtime.GOOS})
 		}
 	}
 	slices.SortStableFunc(hosts, func(x, y sshHost) int { return strings.Compare(x.Cluster, y.Cluster) })
