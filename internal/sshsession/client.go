@@ -24,6 +24,7 @@ type Client struct {
 	mu     sync.Mutex
 	closed bool // by Close, so that the end is no error
 	err    error
+	asked  chan struct{} // nil while no question waits for its answer
 	done   chan struct{} // closed when the connection has ended, after err is set
 	idle   sync.WaitGroup
 }
@@ -45,16 +46,12 @@ func (c *countingConn) Read(p []byte) (int, error) {
 
 func newClient(c ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, conn *countingConn, t Target) *Client {
 	client := &Client{ssh: ssh.NewClient(c, channels, requests), conn: conn, done: make(chan struct{})}
-	for _, variable := range t.Env {
-		if strings.HasPrefix(variable, "LANG=") || strings.HasPrefix(variable, "LC_") {
-			client.env = append(client.env, variable)
-		}
-	}
+	client.env = t.sent()
 	client.idle.Go(func() {
 		client.end(client.ssh.Wait())
 		close(client.done)
 	})
-	client.idle.Go(func() { client.keepAlive(t.KeepAlive) })
+	client.idle.Go(func() { client.keepAlive(t.KeepAlive, t.KeepAliveMisses) })
 	return client
 }
 
@@ -70,12 +67,12 @@ func (c *Client) end(err error) {
 	}
 }
 
-// keepAlive asks a silent server for a sign of life, and ends the connection when three intervals bring none. A request waits for its
+// keepAlive asks a silent server for a sign of life, and ends the connection when so many intervals bring none. A request waits for its
 // answer for ever by itself, hence the clock of our own (ServerAliveInterval and ServerAliveCountMax of OpenSSH).
-func (c *Client) keepAlive(every time.Duration) {
+func (c *Client) keepAlive(every time.Duration, misses int) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var answer chan struct{} // nil while nothing was asked
+	var answer <-chan struct{} // nil while nothing was asked
 	seen, missed := c.conn.reads.Load(), 0
 	for {
 		select {
@@ -89,22 +86,36 @@ func (c *Client) keepAlive(every time.Duration) {
 				continue
 			}
 			if answer == nil {
-				asked := make(chan struct{})
-				answer = asked
-				// It ends with its answer or with the connection.
-				c.idle.Go(func() {
-					_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer
-					close(asked)
-				})
+				answer = c.question()
 				continue
 			}
-			if missed++; missed == keepAliveMisses {
-				c.end(fmt.Errorf("%w: the server has not answered for %v", ErrLostLink, every*keepAliveMisses))
+			if missed++; missed == misses {
+				c.end(fmt.Errorf("%w: the server has not answered for %v", ErrLostLink, every*time.Duration(misses)))
 				c.ssh.Close()
 				return
 			}
 		}
 	}
+}
+
+// question asks the server for a sign of life, unless it has been asked and has not answered yet. The channel is closed with the answer,
+// or with the connection.
+func (c *Client) question() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asked != nil {
+		return c.asked
+	}
+	asked := make(chan struct{})
+	c.asked = asked
+	go func() {
+		_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.asked = nil
+		close(asked)
+	}()
+	return asked
 }
 
 // Done is closed when the connection has ended, for whatever reason.
