@@ -22,6 +22,7 @@ type stay struct {
 	keep  bool
 	life  time.Duration
 	which nodeChoice // node, once check has read it
+	plain bool       // the caller is ssh's own proxy, or logs in nowhere: the ssh configuration is not asked
 }
 
 func (f *stay) register(cmd *cobra.Command) {
@@ -38,6 +39,12 @@ func (f *stay) check(cmd *cobra.Command) (err error) {
 	}
 	f.which, err = parseNode(f.node)
 	return err
+}
+
+// forSSH are the flags for a command that works for ssh, which knows its own configuration.
+func (f stay) forSSH() stay {
+	f.plain = true
+	return f
 }
 
 // afterSession is how long a temporary target outlives its session: the next one is often not far.
@@ -62,6 +69,8 @@ type prepared struct {
 	report   keeper.Report
 	which    nodeChoice
 	host     string            // --host
+	options  sshOptions        // of the user's ssh configuration
+	again    bool              // the connection was lost: what was said before is not said again
 	patience time.Duration     // how long the node may still refuse connections
 	cluster  string            // its id; empty for a security group with --host
 	verified sshsession.Target // where to dial and which host keys to accept; nobody is asked, no login
@@ -81,6 +90,12 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 		return nil, err
 	}
 	p := &prepared{keeper: k, target: target, which: f.which, host: f.host}
+	if !f.plain {
+		p.options = a.askSSH(ctx, target.Cluster)
+		if o := p.options; o.port != 0 && !target.Until.IsZero() && !a.flags.changed("port") {
+			p.target.Port = o.port // the configuration of this program knows the port of its own targets
+		}
+	}
 	if f.wait {
 		if err := a.await(ctx, target); err != nil {
 			return nil, err
@@ -100,7 +115,13 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 		}
 	}()
 	a.notePause(k.Store)
-	return p, a.bring(ctx, p)
+	if err := a.bring(ctx, p); err != nil {
+		return nil, err
+	}
+	if !f.plain && target.Cluster == "" && p.cluster != "" { // found by its name or tags only now
+		p.options = a.askSSH(ctx, p.cluster)
+	}
+	return p, nil
 }
 
 // destination finds the target that the user means.
@@ -140,7 +161,7 @@ func (a *app) bring(ctx context.Context, p *prepared) error {
 		return err
 	}
 	a.status.clear()
-	if err := a.mayConnect(rep); err != nil {
+	if err := a.mayConnect(rep, p.again); err != nil {
 		return starting(err)
 	}
 	place := rep.Targets[0].Place
@@ -167,12 +188,12 @@ func (a *app) bring(ctx context.Context, p *prepared) error {
 const minLease = 10 * time.Minute
 
 // mayConnect judges the round: a rule that could not be put in place is an error; an address that is not
-// known is a warning, because the rule of the last time may still stand.
-func (a *app) mayConnect(rep keeper.Report) error {
+// known is a warning, because the rule of the last time may still stand. Warnings are given once a session.
+func (a *app) mayConnect(rep keeper.Report, again bool) error {
 	if err := rep.Failed(); err != nil {
 		return err
 	}
-	if !known(rep) {
+	if !known(rep) && !again {
 		fmt.Fprintf(a.Err, "emr-accessd: warning: your address is not known for certain, so no rule was changed: %s\n", printable(whyUnknown(rep)))
 	}
 	for _, t := range rep.Targets {
@@ -182,7 +203,7 @@ func (a *app) mayConnect(rep keeper.Report) error {
 					fmt.Fprintf(a.Err, "emr-accessd: %s %s, port %d (%s in %s)\n", past[c.Do], c.CIDR, c.Port, c.Rule, g.ID)
 				}
 			}
-			if len(g.Public) > 0 {
+			if len(g.Public) > 0 && !again {
 				fmt.Fprintf(a.Err, "emr-accessd: warning: %s is open to the world by %v\n", g.ID, g.Public)
 			}
 		}

@@ -185,3 +185,12 @@ func makeRaw(t *Terminal) (restore func(), err error) {
 		_ = term.Restore(fd, before) // fails only when the terminal is gone
 	}, nil
 }
+
+// SaveTerminal remembers a terminal's modes; what it returns brings them back, for after another program that used the terminal.
+func SaveTerminal(tty *os.File) (restore func()) {
+	before, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		return func() {}
+	}
+	return func() { _ = term.Restore(int(tty.Fd()), before) } // fails only when the terminal is gone
+}
