@@ -3,10 +3,17 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sshsession"
 )
 
 // maxAWSConfig bounds the AWS CLI's configuration, in bytes.
@@ -62,4 +69,37 @@ func readKeyPairFile(r io.Reader, profile string) string {
 		}
 	}
 	return ""
+}
+
+// keyLookup is how long may be looked for the keys of the clusters' key pairs: without them the blocks are good too.
+const keyLookup = 5 * time.Second
+
+// identities are the key files for a cluster: those that were named, or else the one that holds the cluster's key pair, where
+// there is one. Nothing is said when it is not found: ssh tries its usual keys then.
+func (a *app) identities(ctx context.Context, named []string, t keeper.Target, id string) []string {
+	if len(named) > 0 {
+		return named
+	}
+	if a.client(t) == nil {
+		if _, err := a.open(ctx, t.Profile, t.Region); err != nil {
+			return nil
+		}
+	}
+	c, err := a.client(t).Cluster(ctx, id)
+	if err != nil {
+		return nil
+	}
+	l := sshsession.Login{Folder: sshFolder(), WantPublicKey: a.keyPair(ctx, t, c.KeyName)}
+	if file := keyPairFile(t.Profile); file != "" {
+		l.Files = []string{file}
+	}
+	file, err := filepath.Abs(l.WantedFile())
+	if err != nil || l.WantedFile() == "" {
+		return nil
+	}
+	if _, err := configWord(file, runtime.GOOS); err != nil {
+		fmt.Fprintf(a.Err, "emr-accessd: warning: the key of the cluster's key pair is left out: %s\n", printable(err.Error()))
+		return nil
+	}
+	return []string{file}
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,14 +22,18 @@ import (
 
 const sshdPath = "/usr/sbin/sshd"
 
-// haveSSHD is the condition [sshd] of scripts: without a server they are skipped, but CI must have one.
-func haveSSHD(cond string) (bool, error) {
-	if cond != "sshd" {
+// havePeer is the conditions [sshd] and [peer:PROGRAM] of scripts: without the program they are skipped, but CI must have it.
+func havePeer(cond string) (bool, error) {
+	var err error
+	if program, ok := strings.CutPrefix(cond, "peer:"); ok {
+		_, err = exec.LookPath(program)
+	} else if cond == "sshd" {
+		_, err = os.Stat(sshdPath)
+	} else {
 		return false, fmt.Errorf("unknown condition %q", cond)
 	}
-	_, err := os.Stat(sshdPath)
 	if err != nil && os.Getenv("CI") == "true" {
-		return false, fmt.Errorf("CI must have an OpenSSH server: %w", err)
+		return false, fmt.Errorf("CI must have the other side of every test: %w", err)
 	}
 	return err == nil, nil
 }
@@ -95,7 +100,11 @@ func newSSHD(dir string, w *simWorld, printed bool) (*sshServer, error) {
 	}
 	s.port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	_ = l.Close()
-	config := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\nAuthorizedKeysFile %s.pub\nSubsystem sftp internal-sftp\n", s.port, s.key)
+	second := "" // the core node of the world
+	if runtime.GOOS == "linux" {
+		second = "ListenAddress 127.0.0.2\n"
+	}
+	config := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\n%sUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\nAuthorizedKeysFile %s.pub\nSubsystem sftp internal-sftp\n", s.port, second, s.key)
 	console := "[   27.5] cloud-init[1727]: Cloud-init v. 22.2.2 finished\r\n-----BEGIN SSH HOST KEY KEYS-----\r\n"
 	for _, kind := range []string{"ecdsa", "ed25519", "user"} {
 		algorithm := kind
@@ -119,7 +128,9 @@ func newSSHD(dir string, w *simWorld, printed bool) (*sshServer, error) {
 	if !printed {
 		console = ""
 	}
-	w.sim.SetNode(w.instance, func(n *awssim.NodeSpec) { n.Console = console })
+	for _, n := range w.sim.Nodes(w.cluster) {
+		w.sim.SetNode(n.InstanceID, func(n *awssim.NodeSpec) { n.Console = console })
+	}
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
