@@ -60,12 +60,12 @@ func cmdConsole(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // startSSHD is the same for tests in Go.
-func startSSHD(t *testing.T, w *simWorld, printed bool) *sshServer {
+func startSSHD(t *testing.T, w *simWorld, printed bool, lines ...string) *sshServer {
 	t.Helper()
 	if _, err := os.Stat(sshdPath); err != nil {
 		mototest.Need(t, "an OpenSSH server", err)
 	}
-	s, err := newSSHD(filepath.Join(t.TempDir(), "sshd"), w, printed)
+	s, err := newSSHD(filepath.Join(t.TempDir(), "sshd"), w, printed, lines...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,8 @@ func (s *sshServer) stop() {
 	_ = s.cmd.Wait()
 }
 
-func newSSHD(dir string, w *simWorld, printed bool) (*sshServer, error) {
+// The lines go into its configuration.
+func newSSHD(dir string, w *simWorld, printed bool, lines ...string) (*sshServer, error) {
 	u, err := user.Current()
 	if err != nil {
 		return nil, err
@@ -100,6 +101,8 @@ func newSSHD(dir string, w *simWorld, printed bool) (*sshServer, error) {
 	}
 	s.port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	_ = l.Close()
+	// bash reads ~/.bashrc for a command of sshd at the first level alone, and what that does may take a minute here or there.
+	lines = append(lines, "SetEnv SHLVL=2")
 	second := "" // the core node of the world
 	if runtime.GOOS == "linux" {
 		second = "ListenAddress 127.0.0.2\n"
@@ -131,6 +134,7 @@ func newSSHD(dir string, w *simWorld, printed bool) (*sshServer, error) {
 	for _, n := range w.sim.Nodes(w.cluster) {
 		w.sim.SetNode(n.InstanceID, func(n *awssim.NodeSpec) { n.Console = console })
 	}
+	config += strings.Join(append(lines, ""), "\n")
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
