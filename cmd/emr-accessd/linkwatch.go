@@ -58,11 +58,16 @@ func newLinkWatch(a *app, p *prepared, say func(string, ...any)) *linkWatch {
 		if quiet.Store.Paused(time.Now()) != nil {
 			return keeper.Report{}, errPaused
 		}
-		return quiet.Round(ctx, keeper.Request{Targets: []keeper.Target{p.target}, Event: true})
+		t, ok := standing(&quiet, p.target)
+		if !ok {
+			return keeper.Report{}, errPaused
+		}
+		return quiet.Round(ctx, keeper.Request{Targets: []keeper.Target{t}, Event: true})
 	}
 	return w
 }
 
+// errPaused: the user has paused the program, or given the rule back, and nothing is to be changed.
 var errPaused = errors.New("paused by the user")
 
 // start watches until the returned function is called.
@@ -71,8 +76,10 @@ func (w *linkWatch) start(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		sleep(ctx, watchDelay)
-		if hints, err := w.hints(ctx); err == nil && ctx.Err() == nil { // without hints the keepalives have to do
+		if sleep(ctx, watchDelay); ctx.Err() != nil {
+			return
+		}
+		if hints, err := w.hints(ctx); err == nil { // without hints the keepalives have to do
 			w.run(ctx, hints)
 		}
 	}()

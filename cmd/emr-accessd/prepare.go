@@ -156,7 +156,8 @@ func (a *app) destination(ctx context.Context, arg string, f stay) (keeper.Targe
 
 // bring brings the rule in place, by a round, and finds the node. It is called again when the way to the node has changed.
 func (a *app) bring(ctx context.Context, p *prepared) error {
-	rep, err := p.keeper.Round(ctx, keeper.Request{Targets: []keeper.Target{p.target}})
+	target, _ := standing(p.keeper, p.target)
+	rep, err := p.keeper.Round(ctx, keeper.Request{Targets: []keeper.Target{target}})
 	if err != nil {
 		return err
 	}

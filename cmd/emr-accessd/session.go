@@ -78,6 +78,23 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 	}, nil
 }
 
+// standing is the target of a session with the end that its renewals have given it: one that ended later would not be given
+// back with the session. It is false when somebody has revoked it.
+func standing(k *keeper.Keeper, t keeper.Target) (keeper.Target, bool) {
+	if t.Until.IsZero() {
+		return t, true
+	}
+	st, _ := k.Store.Load()
+	i := slices.IndexFunc(st.Temporary, func(o keeper.Target) bool {
+		return sessionPath(k, o) == sessionPath(k, t) && slices.Equal(o.Nodes, t.Nodes) && o.Port == t.Port
+	})
+	if i < 0 {
+		return t, false
+	}
+	t.Until = st.Temporary[i].Until
+	return t, true
+}
+
 // sessionPath is where the files about sessions to a temporary target begin.
 func sessionPath(k *keeper.Keeper, t keeper.Target) string {
 	sum := sha256.Sum256([]byte(t.Label + "|" + t.Profile + "|" + t.Region))
