@@ -62,6 +62,9 @@ func (a *app) sshArguments(ctx context.Context, p *prepared, f connectFlags) ([]
 	if p.options.alive == 0 {
 		options = append(options, "ServerAliveInterval=15")
 	}
+	if from := readDemoSource(); bindable(from) {
+		options = append(options, "BindAddress="+from.String())
+	}
 	login := a.login(ctx, p, f)
 	if p.options.user == "" || f.login != "" {
 		if !loginName.MatchString(login.User) {

@@ -86,6 +86,11 @@ func (a *app) choose(ctx context.Context, args []string, life, lease time.Durati
 				return nil, err
 			}
 			t.Cluster = id
+			// The configuration may know it by its id.
+			if known = slices.DeleteFunc(slices.Clone(configured), func(t keeper.Target) bool { return t.Cluster != id }); len(known) > 0 {
+				out = append(out, known...)
+				continue
+			}
 		}
 		k, err := a.unlisted(ctx, t, life, lease)
 		if err != nil {
