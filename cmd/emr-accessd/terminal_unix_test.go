@@ -81,7 +81,12 @@ func TestTerminalIsLeftAsItWas(t *testing.T) {
 			d.path.cut()
 			s.expect(`\x1b\[\?25h.*\x1b\[\?1049l`)
 		}, 255, "is lost"},
-		{"a command with a terminal", []string{"-t", d.cluster, "--", "tty; echo ready-42; read line; exit 4"}, func(s *sitting) { s.typed("x\r") }, 4, ""},
+		{"Ctrl-C twice", []string{d.cluster, "--", "trap '' INT; echo ready-42; sleep 20"}, func(s *sitting) {
+			s.typed("\x03")
+			time.Sleep(100 * time.Millisecond) // the kernel tells two of the same signal as one
+			s.typed("\x03")
+		}, 130, ""},
+		{"a command with a terminal", []string{"-t", d.cluster, "--", "tty >/dev/null && echo ready-42; read line; exit 4"}, func(s *sitting) { s.typed("x\r") }, 4, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			args := tt.args
@@ -92,7 +97,7 @@ func TestTerminalIsLeftAsItWas(t *testing.T) {
 			if tt.args == nil {
 				s.ready()
 			} else {
-				s.expect("/dev/pts.*\n*(?s:.*)ready-42")
+				s.expect("ready-42")
 			}
 			tt.person(s)
 			s.exits(tt.status)

@@ -80,10 +80,12 @@ func (v *visit) use(ctx context.Context, c *sshsession.Client) error {
 		v.compareView(v.p.report, addr)
 	default: // the session was shorter than the question
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, sshsession.ErrInterrupted) && status != sshsession.ExitFailed:
+		return exitStatus(status) // by the user, who knows
+	case err != nil:
 		return err
-	}
-	if status != 0 {
+	case status != 0:
 		return exitStatus(status)
 	}
 	return nil
