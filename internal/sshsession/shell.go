@@ -103,7 +103,7 @@ func (c *Client) Shell(ctx context.Context, t *Terminal) (int, error) {
 	})
 	status, err := r.attend(ctx, t.starter(s))
 	if err != nil { // the programs on the server had no time to leave the screen in order
-		t.tidy(shown.undo())
+		t.tidy(shown.undo() + "\r\n") // what is said about it begins on a line of its own
 	}
 	return status, err
 }
