@@ -1,9 +1,16 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/emr-accessd/emr-accessd/internal/awssim"
 	"github.com/rogpeppe/go-internal/testscript"
 )
+
+// keypair NAME FILE: EC2 knows a key pair with the public key in that file.
+func cmdKeyPair(ts *testscript.TestScript, _ bool, args []string) {
+	worldOf(ts).sim.AddKeyPair(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
 
 // node add ROLE ADDRESS VAR: the cluster gets a node, which prints what the first one printed; its instance goes to VAR.
 // node state STATE: all its nodes are in that state.

@@ -52,6 +52,7 @@ again. It touches no rule that it did not make.
 		a.proxyCommand(), a.sshConfigCommand(), a.knownHostsCommand(), a.trustCommand(),
 		a.revokeCommand(), a.sweepCommand(), a.auditCommand(), a.closeCommand(), a.clustersCommand(), a.initCommand(), a.policyCommand(), a.pauseCommand(), a.resumeCommand(), a.installCommand(), a.uninstallCommand(), a.startCommand(), a.stopCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
+	a.completeClusters(root)
 	return root
 }
 

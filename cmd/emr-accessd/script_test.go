@@ -64,6 +64,7 @@ func TestScripts(t *testing.T) {
 			},
 			"sshd":      cmdSSHD,
 			"node":      cmdNode,
+			"keypair":   cmdKeyPair,
 			"console":   cmdConsole,
 			"writes":    cmdWrites,
 			"until":     cmdUntil,
