@@ -156,8 +156,8 @@ func (s *sitting) exits(status int) {
 	}
 }
 
-// path is a way to a server that can be blocked.
-type path struct {
+// road is a way to a server that can be blocked.
+type road struct {
 	addr     string
 	listener net.Listener
 
@@ -166,13 +166,13 @@ type path struct {
 	halt  chan struct{}
 }
 
-func newPath(t *testing.T, to string) *path {
+func newRoad(t *testing.T, to string) *road {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &path{addr: l.Addr().String(), listener: l, halt: make(chan struct{})}
+	p := &road{addr: l.Addr().String(), listener: l, halt: make(chan struct{})}
 	t.Cleanup(p.shut)
 	go func() {
 		for {
@@ -219,7 +219,7 @@ func carry(to, from net.Conn, halt chan struct{}) {
 }
 
 // freeze loses what goes over the connections of now; new ones work.
-func (p *path) freeze() {
+func (p *road) freeze() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	close(p.halt)
@@ -227,13 +227,13 @@ func (p *path) freeze() {
 }
 
 // shut ends the connections of now, and there are no more.
-func (p *path) shut() {
+func (p *road) shut() {
 	p.listener.Close()
 	p.cut()
 }
 
 // cut ends the connections of now.
-func (p *path) cut() {
+func (p *road) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.conns {

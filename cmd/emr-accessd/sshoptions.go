@@ -77,14 +77,14 @@ func querySSH(ctx context.Context, program, config, host string) (string, error)
 	if runtime.GOOS == "windows" {
 		config, system = filepath.ToSlash(config), filepath.ToSlash(filepath.Join(os.Getenv("ProgramData"), "ssh", "ssh_config"))
 	}
-	if strings.ContainsAny(config+system, "\"\r\n*?[") { // Include takes patterns
+	if strings.ContainsAny(config+system, "\"\r\n*?[%$") { // Include takes patterns, and newer versions replace tokens
 		return "", fmt.Errorf("the path %q", config)
 	}
 	f, err := os.CreateTemp("", "emr-accessd-ssh-*") // mode 0600
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // one that stays holds nothing
 	_, err = fmt.Fprintf(f, "Include \"%s\"\nInclude \"%s\"\nMatch all\n    User %s\n    IdentityFile none\n", config, system, unsetUser)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return "", err

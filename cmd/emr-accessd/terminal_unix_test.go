@@ -18,7 +18,7 @@ import (
 type desk struct {
 	*simWorld
 	server *sshServer
-	path   *path
+	path   *road
 }
 
 func newDesk(t *testing.T) *desk {
@@ -30,7 +30,7 @@ func newDesk(t *testing.T) *desk {
 	t.Cleanup(w.close)
 	// Not the login shell of whoever runs the test: what its files do takes any time, and must not be killed half way.
 	server := startSSHD(t, w, true, `ForceCommand exec sh -c "${SSH_ORIGINAL_COMMAND:-PS1='$ ' exec sh -i}"`)
-	return &desk{simWorld: w, server: server, path: newPath(t, "127.0.0.1:"+server.port)}
+	return &desk{simWorld: w, server: server, path: newRoad(t, "127.0.0.1:"+server.port)}
 }
 
 // connect sits down and runs connect with a state folder of its own.

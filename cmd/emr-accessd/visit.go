@@ -123,8 +123,16 @@ func (v *visit) comeBack(ctx context.Context, lost error) (*sshsession.Client, e
 		v.watch.calm()
 		err := v.bring(ctx, v.p)
 		var client *sshsession.Client
-		if err == nil {
+		_, aws := awsclient.KindOf(err)
+		switch {
+		case err == nil:
 			client, err = v.dial(ctx, v.p, v.f)
+		case aws && ctx.Err() == nil: // it cannot be asked; the rule of the last time may admit us all the same
+			last := *v.p
+			last.report.Applied = false // what it changed acts by now
+			if c, derr := v.dial(ctx, &last, v.f); derr == nil {
+				client, err = c, nil
+			}
 		}
 		v.status.clear()
 		switch {
