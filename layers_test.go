@@ -25,10 +25,12 @@ const maxLines = 400
 // ipwatch) can be read and tested without what acts, and so that keeper and awsclient meet in cmd alone.
 var layers = map[string]int{
 	"internal/sgsync": 0, "internal/ipwatch": 0,
+	"internal/netpath":  0, // pure; awsclient reads what it judges
 	"internal/mototest": 0, // for tests alone
 	"internal/keeper":   1, "internal/awsclient": 1, "internal/sshsession": 1, "internal/config": 1, "internal/awssim": 1,
 	"packaging":          1,
 	"internal/iampolicy": 1, // pure; besides the command, the tests of all calls read it
+	"internal/tunnel":    2, // listens here, and has the connections made by sshsession's server
 	"internal/demo":      2, // puts the simulated AWS and a real SSH server together
 	"internal/netlab":    2, // networks for tests and benchmarks, with the simulated AWS in them
 	"cmd/emr-accessd":    3, "bench/roam": 3,

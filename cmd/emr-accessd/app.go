@@ -22,6 +22,8 @@ type app struct {
 	cfg    config.Config
 	status *progress
 
+	secrets passphrases // of login keys
+
 	mu      sync.Mutex
 	clients map[string]*awsclient.Client // opened in the last round, by profile and region
 	signIn  signIn
@@ -91,7 +93,7 @@ func (a *app) keeper() (*keeper.Keeper, error) {
 	}
 	r := a.cfg.Rules
 	k := &keeper.Keeper{Open: a.open, Watch: det, Store: st, Targets: targets, Who: who(), Lease: r.Lease, Tags: r.Tags,
-		ReportExpired: r.Expired == config.ExpiredReport, Prefix6: a.cfg.Address.IPv6Prefix, Transient: transient,
+		ReportExpired: r.Expired == config.ExpiredReport, Prefix6: a.cfg.Address.IPv6Prefix, Transient: transient, Crowded: crowded,
 		Log: a.logger(), Progress: a.status.say}
 	if r.Probe {
 		k.Dial = (&net.Dialer{}).DialContext
@@ -104,8 +106,9 @@ func (a *app) keeper() (*keeper.Keeper, error) {
 
 // open signs in anew: a round never works with what an earlier one read.
 func (a *app) open(ctx context.Context, profile, region string) (keeper.Cloud, error) {
+	before := a.signIn.opening()
 	c, err := awsclient.Open(ctx, awsclient.Options{Profile: profile, Region: region, UserAgent: "emr-accessd/" + version()})
-	a.signIn.opened(profile+"|"+region, err)
+	a.signIn.opened(profile+"|"+region, before, err)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +135,12 @@ func (a *app) client(t keeper.Target) *awsclient.Client {
 func transient(err error) bool {
 	kind, ok := awsclient.KindOf(err)
 	return ok && (kind == awsclient.Throttled || kind == awsclient.Server || kind == awsclient.Offline)
+}
+
+// crowded tells that the account makes more calls than AWS allows.
+func crowded(err error) bool {
+	kind, ok := awsclient.KindOf(err)
+	return ok && kind == awsclient.Throttled
 }
 
 // who is user@host, for humans who read tags and descriptions.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
@@ -91,20 +90,18 @@ func (a *app) audit(ctx context.Context, args []string, from netip.Addr, html st
 		answer.Targets = append(answer.Targets, a.auditOne(ctx, t, from)...)
 	}
 	a.status.clear()
+	if err := a.print(answer, func(w io.Writer) { renderAudit(w, answer) }); err != nil {
+		return err
+	}
 	if html != "" {
 		var page bytes.Buffer
 		if err := renderAuditHTML(&page, answer); err != nil {
 			return err
 		}
-		// 0600: who may reach what is nobody else's business until the user sends it.
-		if err := os.WriteFile(html, page.Bytes(), 0o600); err != nil {
-			return fmt.Errorf("report: %w", err)
+		// Only for the user: who may reach what is nobody else's business until he sends it.
+		if err := replaceFile(html, page.Bytes()); err != nil {
+			return fmt.Errorf("the report was not written: %w", err)
 		}
-	}
-	if err := a.print(answer, func(w io.Writer) { renderAudit(w, answer) }); err != nil {
-		return err
-	}
-	if html != "" {
 		fmt.Fprintf(a.Err, "emr-accessd: the report is in %s\n", printable(html))
 	}
 	return answer.verdict()

@@ -31,9 +31,9 @@ the rule back is printed. Nothing is ever opened again without being asked for.
 
 Rules that open more than the port (all traffic, a range) are shown and left alone.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not done yet (--dry-run, your
-own rule is not certain, or public rules are left), 4 sign in again, 5 your address is
-not known for certain.`,
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 not done yet (--dry-run, you
+said no, your own rule is not certain, or public rules are left), 4 sign in again,
+5 your address is not known for certain.`,
 		Example: `  emr-accessd close-public j-2AXXXXXXGAPLF --dry-run
   emr-accessd close-public j-2AXXXXXXGAPLF --wait
   emr-accessd close-public --restore sgr-0123456789abcdef0`,
@@ -92,8 +92,10 @@ func (a *app) closePublic(ctx context.Context, arg string, f closeFlags) error {
 	if !a.flags.json || !f.yes {
 		renderClosePlan(a.Err, c.answer)
 	}
-	if ok, err := a.confirm(ctx, "Close?", f.yes); err != nil || !ok {
+	if ok, err := a.confirm(ctx, "Close?", f.yes); err != nil {
 		return err
+	} else if !ok {
+		return a.declined(c.answer)
 	}
 	if err := c.standFirst(ctx); err != nil {
 		return err
@@ -147,9 +149,9 @@ func (c *closing) standFirst(ctx context.Context) error {
 		return err
 	}
 	c.report = rep
-	c.footings = footings(rep, c.keeper.Store.Installation())
+	c.footings = footings(rep, c.keeper.Store.Installation(), c.found.Port)
 	for _, r := range c.rules {
-		if _, ok := c.footing(r); !ok {
+		if c.footing(r) == nil {
 			return hinted{fmt.Errorf("%w in the groups of the nodes that %s opens, so nothing was closed", sgsync.ErrNoFooting, r.ID), exitFindings,
 				"a rule that is shared with others is certain after half a minute: try again with --wait; a borrowed one never is (emr-accessd status)"}
 		}
@@ -157,8 +159,8 @@ func (c *closing) standFirst(ctx context.Context) error {
 	return nil
 }
 
-// footings are the own rules that are certain to hold, by group.
-func footings(rep keeper.Report, installation string) map[string][]sgsync.Footing {
+// footings are the own rules for the port that are certain to hold, by group. Other targets may want other ports there.
+func footings(rep keeper.Report, installation string, port int) map[string][]sgsync.Footing {
 	out := map[string][]sgsync.Footing{}
 	for _, t := range rep.Targets {
 		if t.Identity == nil {
@@ -166,7 +168,7 @@ func footings(rep keeper.Report, installation string) map[string][]sgsync.Footin
 		}
 		for _, g := range t.Groups {
 			for _, ch := range g.Changes {
-				ours := ch.Role == string(sgsync.Self) && ch.Firm
+				ours := ch.Role == string(sgsync.Self) && ch.Firm && ch.Port == port
 				switch ch.Do {
 				case "keep", "renew", "join", "move", "add":
 				default:

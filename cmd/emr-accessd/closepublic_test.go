@@ -123,10 +123,11 @@ func TestClosePublicAsks(t *testing.T) {
 	t.Cleanup(end)
 	config := w.write(t)
 	before := w.listing()
+	var flags []string
 	session := func(answers ...string) (string, int) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, programPath(t), "close-public", "--port", port, w.cluster)
+		cmd := exec.CommandContext(ctx, programPath(t), slices.Concat([]string{"close-public", "--port", port, w.cluster}, flags)...)
 		cmd.Env = append(w.env(), "HOME="+w.dir, "PATH="+os.Getenv("PATH"), "TERM=xterm", "EMR_ACCESSD_CONFIG="+config, "EMR_ACCESSD_STATE="+filepath.Join(w.dir, "state"))
 		f, err := pty.Start(cmd)
 		if err != nil {
@@ -151,9 +152,14 @@ func TestClosePublicAsks(t *testing.T) {
 		_ = cmd.Wait()
 		return out.String(), cmd.ProcessState.ExitCode()
 	}
-	if out, code := session("n\n"); code != exitDone || !strings.Contains(out, "nothing was changed") || w.listing() != before {
+	if out, code := session("n\n"); code != exitFindings || !strings.Contains(out, "nothing was changed") || w.listing() != before {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
+	flags = []string{"--json"}
+	if out, code := session("n\n"); code != exitFindings || !strings.Contains(out, `"applied": false`) || !strings.Contains(out, `"state": "planned"`) || w.listing() != before {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	flags = nil
 	if out, code := session("\x03"); code != exitFailed || !strings.Contains(out, "interrupted") || w.listing() != before { // Ctrl-C
 		t.Errorf("exit %d:\n%s", code, out)
 	}
@@ -211,3 +217,54 @@ func TestAWSRestoreIsOneCommand(t *testing.T) {
 }
 
 func pfxOf(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+// A public rule may open nodes that share no other group: each needs an own rule, and each of these is looked at.
+func TestFootingOfEveryNode(t *testing.T) {
+	node := func(groups ...string) sgsync.AuditNode { return sgsync.AuditNode{Groups: groups} }
+	own := func(groups ...string) map[string][]sgsync.Footing {
+		m := map[string][]sgsync.Footing{}
+		for _, g := range groups {
+			m[g] = []sgsync.Footing{{Group: g, Rule: "sgr-" + g}}
+		}
+		return m
+	}
+	for name, tt := range map[string]struct {
+		nodes []sgsync.AuditNode
+		own   map[string][]sgsync.Footing
+		want  string
+	}{
+		"in the same group":              {[]sgsync.AuditNode{node("pub", "a"), node("pub", "b")}, own("pub", "a"), "pub"},
+		"one for each node":              {[]sgsync.AuditNode{node("pub", "a"), node("pub", "b"), node("b", "pub")}, own("a", "b"), "a b"},
+		"one node has none":              {[]sgsync.AuditNode{node("pub", "a"), node("pub", "b")}, own("a"), ""},
+		"a node that it does not open":   {[]sgsync.AuditNode{node("pub", "a"), node("b")}, own("a"), "a"},
+		"on no node, and none there":     {[]sgsync.AuditNode{node("a")}, own("a"), ""},
+		"on no node, and one beside it":  {[]sgsync.AuditNode{node("a")}, own("pub"), "pub"},
+		"one group of a node has it too": {[]sgsync.AuditNode{node("pub", "x", "b"), node("pub", "b")}, own("b"), "b"},
+	} {
+		c := closing{footings: tt.own}
+		c.found.Nodes = tt.nodes
+		var got []string
+		for _, f := range c.footing(sgsync.Rule{Group: "pub"}) {
+			got = append(got, f.Group)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+// A group may hold own rules for several ports, as of two targets: only that of the port that is closed is a footing.
+func TestFootingsAreOfThePort(t *testing.T) {
+	change := func(rule string, port int, firm bool) keeper.ChangeReport {
+		return keeper.ChangeReport{Do: "keep", Rule: rule, Port: port, CIDR: "198.51.100.7/32", Role: string(sgsync.Self), Firm: firm}
+	}
+	rep := keeper.Report{Targets: []keeper.TargetReport{{Identity: &keeper.Identity{UserID: "AIDAALICE"},
+		Verdicts: map[string]keeper.Verdict{"ipv4": {State: "confirmed", Address: "198.51.100.7"}},
+		Groups:   []keeper.GroupReport{{ID: "sg-1", Changes: []keeper.ChangeReport{change("sgr-8443", 8443, true), change("sgr-22", 22, false)}}}}}}
+	if got := footings(rep, "a1", 22); len(got) != 0 {
+		t.Errorf("footings for port 22: %v", got)
+	}
+	if got := footings(rep, "a1", 8443); len(got["sg-1"]) != 1 || got["sg-1"][0].Rule != "sgr-8443" {
+		t.Errorf("footings for port 8443: %v", got)
+	}
+}

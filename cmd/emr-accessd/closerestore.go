@@ -61,8 +61,10 @@ func (a *app) restore(ctx context.Context, f closeFlags) error {
 		}
 		return exitStatus(exitFindings)
 	}
-	if ok, err := a.confirm(ctx, "Open it again?", f.yes); err != nil || !ok {
+	if ok, err := a.confirm(ctx, "Open it again?", f.yes); err != nil {
 		return err
+	} else if !ok {
+		return a.declined(answer)
 	}
 	unlock, err := st.Lock(ctx) // not before: the daemon does not wait for somebody's answer
 	if err != nil {
@@ -88,6 +90,9 @@ func (a *app) restore(ctx context.Context, f closeFlags) error {
 		answer.Rule, rec.Restored = made.ID, made.ID
 		if err := st.SaveClosed(rec); err != nil {
 			fmt.Fprintf(a.Err, "emr-accessd: warning: the record could not be updated: %s\n", printable(err.Error()))
+		}
+		if err := st.NotePublic(rec.Group, "", made.ID); err != nil {
+			fmt.Fprintf(a.Err, "emr-accessd: warning: status does not show the rule until the next round: %s\n", printable(err.Error()))
 		}
 	}
 	answer.Applied = true
@@ -129,6 +134,15 @@ func (a *app) confirm(ctx context.Context, question string, yes bool) (bool, err
 	}
 	fmt.Fprintln(a.Err, "nothing was changed")
 	return false, nil
+}
+
+// declined ends a run to which somebody said no: what would have been done is still to be done. The plan has been
+// shown, so only a program is told again.
+func (a *app) declined(answer any) error {
+	if err := a.print(answer, func(io.Writer) {}); err != nil {
+		return err
+	}
+	return exitStatus(exitFindings)
 }
 
 // readLine reads an answer, and ends with the context: reading from a terminal does not end with an interrupt. The

@@ -129,7 +129,7 @@ func (c *closing) plan(ctx context.Context, rep keeper.Report) {
 	for _, t := range rep.Targets {
 		for _, g := range t.Groups {
 			for _, ch := range g.Changes {
-				if ch.Role == string(sgsync.Self) && ch.Do != "leave" && ch.Do != "remove" {
+				if ch.Role == string(sgsync.Self) && ch.Port == s.Port && ch.Do != "leave" && ch.Do != "remove" {
 					c.answer.Own = append(c.answer.Own, ownRule{ch.Do, ch.Rule, g.ID, ch.CIDR, ch.Firm})
 				}
 			}
@@ -190,30 +190,26 @@ func confirmedIn(t keeper.TargetReport, cidr string) bool {
 	return false
 }
 
-// footing finds the own rule that must stand when a public one goes: on every node that the public one opens.
-func (c *closing) footing(r sgsync.Rule) (sgsync.Footing, bool) {
-	var chosen sgsync.Footing
+// footing finds the own rules that must stand when a public one goes: one for every node that the public one opens.
+// nil: there is not one for each.
+func (c *closing) footing(r sgsync.Rule) []sgsync.Footing {
 	if fs := c.footings[r.Group]; len(fs) > 0 {
-		chosen = fs[0] // all that a group can have that is on no node
+		return fs[:1] // on every node with the public one, and all that a group can have that is on no node
 	}
+	var chosen []sgsync.Footing
 	for _, n := range c.found.Nodes {
 		if !slices.Contains(n.Groups, r.Group) {
 			continue
 		}
-		ok := false
-		for _, id := range n.Groups {
-			if fs := c.footings[id]; len(fs) > 0 {
-				ok = true
-				if chosen.Rule == "" {
-					chosen = fs[0]
-				}
-			}
+		i := slices.IndexFunc(n.Groups, func(id string) bool { return len(c.footings[id]) > 0 })
+		if i < 0 {
+			return nil
 		}
-		if !ok {
-			return sgsync.Footing{}, false
+		if f := c.footings[n.Groups[i]][0]; !slices.Contains(chosen, f) {
+			chosen = append(chosen, f)
 		}
 	}
-	return chosen, chosen.Rule != ""
+	return chosen
 }
 
 func (c *closing) record(r sgsync.Rule) keeper.Closed {
@@ -234,14 +230,15 @@ func (c *closing) close(ctx context.Context) error {
 		Before: func(r sgsync.Rule) error { return c.keeper.Store.SaveClosed(c.record(r)) }}
 	for i, r := range c.rules {
 		c.app.status.say("closing " + r.ID)
-		own, _ := c.footing(r)
-		gone, err := closer.Close(ctx, r, c.found.Port, own)
+		gone, err := closer.Close(ctx, r, c.found.Port, c.footing(r)...)
 		state := &c.answer.Close[i]
 		switch {
 		case gone:
 			state.State = "gone"
+			c.forget(r)
 		case err == nil:
 			state.State = "closed"
+			c.forget(r)
 		default:
 			text := err.Error()
 			state.State, state.Error = "failed", &text
@@ -252,6 +249,13 @@ func (c *closing) close(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// forget lets `status` warn of the rule no more.
+func (c *closing) forget(r sgsync.Rule) {
+	if err := c.keeper.Store.NotePublic(r.Group, r.ID, ""); err != nil {
+		c.answer.Warnings = append(c.answer.Warnings, fmt.Sprintf("status shows %s until the next round: %v", r.ID, err))
+	}
 }
 
 func (c *closing) closed() (n int) {

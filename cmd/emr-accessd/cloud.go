@@ -52,7 +52,7 @@ func (c cloud) Resolve(ctx context.Context, t keeper.Target) (keeper.Place, erro
 	if err != nil {
 		return keeper.Place{}, err
 	}
-	var all keeper.Place
+	all := keeper.Place{Uses: map[string][]string{}}
 	for _, id := range ids {
 		p, err := c.resolveCluster(ctx, t, id)
 		if errors.Is(err, errNoAdditional) || errors.Is(err, errNoGroup) {
@@ -71,6 +71,7 @@ func (c cloud) Resolve(ctx context.Context, t keeper.Target) (keeper.Place, erro
 			if !slices.Contains(all.Groups, g) {
 				all.Groups = append(all.Groups, g)
 			}
+			all.Uses[g] = append(all.Uses[g], id)
 		}
 		all.Nodes = append(all.Nodes, p.Nodes...)
 		all.Warnings = append(all.Warnings, p.Warnings...)
@@ -138,6 +139,10 @@ func (c cloud) resolveCluster(ctx context.Context, t keeper.Target, id string) (
 	}
 	if p.Ended {
 		return p, nil
+	}
+	p.Uses = map[string][]string{}
+	for _, g := range p.Groups {
+		p.Uses[g] = []string{cl.ID}
 	}
 	nodes, err := c.Nodes(ctx, cl, t.Nodes...)
 	if err != nil {

@@ -17,8 +17,18 @@ import (
 
 // clustersAnswer is `clusters --json`; docs/json.md describes it.
 type clustersAnswer struct {
-	Clusters []clusterRow `json:"clusters"`
-	Shared   []groupUse   `json:"shared"`
+	Clusters []clusterRow  `json:"clusters"`
+	Shared   []groupUse    `json:"shared"`
+	Failed   []failedPlace `json:"failed"`
+}
+
+// failedPlace is a profile and region that could not be looked at, or not wholly.
+type failedPlace struct {
+	Profile string `json:"profile"`
+	Region  string `json:"region"`
+	Error   string `json:"error"`
+	Hint    string `json:"hint"`
+	err     error
 }
 
 // clusterRow is what is known of one cluster.
@@ -39,7 +49,6 @@ type clusterRow struct {
 	Targets []string       `json:"targets"`
 	Problem string         `json:"problem,omitempty"`
 	tags    map[string]string
-	place   keeper.Target // where it was found
 }
 
 // clusterGroups are a cluster's security groups.
@@ -64,7 +73,13 @@ func (a *app) clustersCommand() *cobra.Command {
 		Long: `Lists the active clusters in the regions of the configuration, or in the one that
 --region and --profile name: whether their primary node has a public address, which
 security groups they use, and which of them your configuration follows. Nothing is
-changed.`,
+changed. Where a profile or region cannot be looked at, the others are shown all the
+same.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 4 sign in again; of several
+places that failed the first decides.`,
+		Example: `  emr-accessd clusters
+  emr-accessd clusters --profile work --region eu-west-1 --all`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.load(); err != nil {
@@ -83,22 +98,11 @@ func (a *app) clusters(ctx context.Context, all bool) error {
 	if err != nil {
 		return err
 	}
-	ans := clustersAnswer{Clusters: []clusterRow{}, Shared: []groupUse{}}
-	if ans.Clusters, err = a.everywhere(ctx, targets, all); err != nil {
-		return err
-	}
-	ans.Shared = sharedGroups(ans.Clusters)
-	a.status.clear()
-	return a.print(ans, func(w io.Writer) { renderClusters(w, ans, all) })
-}
-
-// everywhere lists the clusters in the places of the targets; without any, in the place that the flags name.
-func (a *app) everywhere(ctx context.Context, targets []keeper.Target, all bool) ([]clusterRow, error) {
 	places := targets
 	if len(places) == 0 {
 		places = []keeper.Target{a.here()}
 	}
-	found := []clusterRow{}
+	ans := clustersAnswer{Clusters: []clusterRow{}, Shared: []groupUse{}, Failed: []failedPlace{}}
 	seen := map[string]bool{}
 	for _, p := range places {
 		if key := p.Profile + "|" + p.Region; seen[key] {
@@ -108,15 +112,49 @@ func (a *app) everywhere(ctx context.Context, targets []keeper.Target, all bool)
 		}
 		a.status.say("listing clusters")
 		rows, err := a.inventory(ctx, p, all)
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
 		if err != nil {
-			return nil, err
+			ans.Failed = append(ans.Failed, failedPlace{p.Profile, p.Region, err.Error(), firstHint(err), err})
+		} else {
+			a.rememberRows(ctx, p, rows)
 		}
 		for _, r := range rows {
-			r.Targets, r.place = targetsOf(r, targets, p), p
-			found = append(found, r)
+			r.Targets = targetsOf(r, targets, p)
+			ans.Clusters = append(ans.Clusters, r)
 		}
 	}
-	return found, nil
+	ans.Shared = sharedGroups(ans.Clusters)
+	a.status.clear()
+	err = a.print(ans, func(w io.Writer) {
+		if len(ans.Failed) < len(seen) || len(ans.Clusters) > 0 {
+			renderClusters(w, ans, all)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return a.failed(ans.Failed, len(seen))
+}
+
+// failed turns the places that could not be looked at into the command's end. Each is told with its own remedy; the
+// first decides the code, as with targets that fail.
+func (a *app) failed(failed []failedPlace, places int) error {
+	switch {
+	case len(failed) == 0:
+		return nil
+	case places == 1:
+		return failed[0].err
+	}
+	for _, f := range failed {
+		a.tell(fmt.Errorf("%s: %w", f.place(), f.err))
+	}
+	return hinted{fmt.Errorf("%d of %d places could not be looked at", len(failed), places), exitCode(failed[0].err), ""}
+}
+
+func (f failedPlace) place() string {
+	return fmt.Sprintf("profile %s, region %s", cmp.Or(f.Profile, "(default)"), cmp.Or(f.Region, "(default)"))
 }
 
 // targetsOf names the targets of the configuration that a cluster belongs to.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -10,47 +11,157 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// completionTime bounds what a shell waits for: the user sits before a line that does not move.
-const completionTime = 4 * time.Second
+const (
+	// completionPatience is how long a shell that completes a word waits for AWS: nobody wants a prompt that hangs.
+	completionPatience = 900 * time.Millisecond
+	// completionFresh is how old a list of clusters may be before AWS is asked again.
+	completionFresh = 5 * time.Minute
+)
 
-// completeClusters has the shell complete the ids and names of clusters for the commands that take one.
+// completeClusters has the shell complete clusters for each command whose usage names CLUSTER, and profiles and regions.
 func (a *app) completeClusters(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
-		if strings.Contains(cmd.Use, "CLUSTER") {
-			cmd.ValidArgsFunction = a.clusterWords
+		at, many := clusterArg(cmd.Use)
+		if at < 0 || cmd.ValidArgsFunction != nil {
+			continue
 		}
+		cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) != at && (!many || len(args) < at) {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return completions(a.knownClusters(cmd.Context()), args, begun), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		}
+	}
+	for name, words := range map[string]func() []string{"profile": awsclient.Profiles, "region": awsclient.DefaultRegions} {
+		_ = root.RegisterFlagCompletionFunc(name, func(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return slices.DeleteFunc(words(), func(w string) bool { return !plainArgument(w) || !strings.HasPrefix(w, begun) }), cobra.ShellCompDirectiveNoFileComp
+		})
 	}
 }
 
-// clusterWords are the words that may stand for a cluster. What goes wrong shows as no words: a completion has nowhere to tell it.
-func (a *app) clusterWords(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-	const nothingElse = cobra.ShellCompDirectiveNoFileComp
-	if len(args) > 0 && !strings.Contains(cmd.Use, "CLUSTER…") || a.load() != nil {
-		return nil, nothingElse
+// clusterArg reads from a usage line which argument is a cluster, and whether more may follow; at is -1 for none.
+func clusterArg(use string) (at int, many bool) {
+	at = -1
+	words := strings.Fields(use)[1:]
+	words = slices.DeleteFunc(words, func(w string) bool { return w == "[flags]" })
+	for i, w := range words {
+		if w = strings.Trim(w, "[]"); w == "CLUSTER" || w == "CLUSTER…" {
+			return i, w == "CLUSTER…"
+		}
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
+	return at, false
+}
+
+// suggestion is a word that the shell may put in, and what is said beside it.
+type suggestion struct{ word, about string }
+
+// completions are the suggestions that go on from what was begun and are not there already.
+func completions(all []suggestion, have []string, begun string) (out []cobra.Completion) {
+	seen := map[string]bool{}
+	for _, s := range all {
+		if !seen[s.word] && plainArgument(s.word) && strings.HasPrefix(s.word, begun) && !slices.Contains(have, s.word) {
+			out = append(out, cobra.CompletionWithDesc(s.word, cut(printable(s.about), 60)))
+		}
+		seen[s.word] = true
+	}
+	return out
+}
+
+// anyShellsWord is what every shell takes for one word as it stands: names come from AWS, and what is completed may be run.
+var anyShellsWord = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./@+-]*$`)
+
+func plainArgument(s string) bool { return len(s) <= 100 && anyShellsWord.MatchString(s) }
+
+// knownClusters are the targets of the configuration and the active clusters, as far as they are known soon. What goes
+// wrong is nothing for a shell to show.
+func (a *app) knownClusters(ctx context.Context) (out []suggestion) {
+	if a.load() != nil {
+		return nil
+	}
+	list := a.activeClusters(ctx)
+	about := map[string]string{}
+	names := map[string]int{}
+	for _, c := range list {
+		about[c.ID] = strings.Trim(c.Name+", "+strings.ToLower(c.State), ", ")
+		names[c.Name]++
+	}
+	targets, _ := a.targets()
+	for _, t := range targets {
+		switch said := about[t.Cluster]; {
+		case t.Cluster != "" && said != "":
+			out = append(out, suggestion{t.Label, said})
+		default:
+			out = append(out, suggestion{t.Label, "in the configuration"})
+		}
+	}
+	for _, c := range list {
+		out = append(out, suggestion{c.ID, about[c.ID]})
+	}
+	for _, c := range list {
+		if names[c.Name] == 1 { // an ambiguous name is refused anyway
+			out = append(out, suggestion{c.Name, c.ID + ", " + strings.ToLower(c.State)})
+		}
+	}
+	return out
+}
+
+// activeClusters are the clusters of the profile and region that the command line names, else of those in the
+// configuration. They come from the last list; where that is old, AWS is asked, if it answers at once and nobody has to
+// be asked for credentials.
+func (a *app) activeClusters(ctx context.Context) (all []cachedCluster) {
+	targets, _ := a.targets()
+	if len(targets) == 0 {
+		targets = append(targets, a.here())
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionPatience)
 	defer cancel()
-	var list []awsclient.ClusterSummary
-	if c, err := awsclient.Open(ctx, awsclient.Options{Profile: a.flags.profile, Region: a.flags.region, UserAgent: "emr-accessd/" + version()}); err == nil {
-		list, _ = c.ListClusters(ctx, false)
-		c.Close()
+	fresh := make(chan cachedPlace, len(targets))
+	asked := map[[2]string]bool{}
+	cache := a.readClusterCache()
+	for _, t := range targets {
+		o := awsclient.Options{Profile: t.Profile, Region: t.Region, UserAgent: "emr-accessd/" + version()}
+		profile, region, err := awsclient.Defaults(ctx, o)
+		if key := [2]string{profile, region}; err != nil || asked[key] {
+			continue
+		} else {
+			asked[key] = true
+		}
+		p := cache.place(profile, region)
+		go func() { // left behind when it takes longer: the program ends then
+			age := time.Since(p.At)
+			if age >= 0 && age < completionFresh || !awsclient.Unattended(ctx, o) {
+				fresh <- p
+				return
+			}
+			if list, err := listNow(ctx, o); err == nil {
+				p = newCachedPlace(profile, region, list)
+			}
+			fresh <- p
+		}()
 	}
-	var words []string
-	for _, t := range a.cfg.Targets {
-		if t.Cluster != "" && !slices.ContainsFunc(list, func(s awsclient.ClusterSummary) bool { return s.ID == t.Cluster }) {
-			words = append(words, t.Cluster+"\tof the configuration")
+	for range len(asked) {
+		select {
+		case p := <-fresh:
+			if time.Since(p.At).Abs() < completionFresh && p.At.After(cache.place(p.Profile, p.Region).At) {
+				a.rememberClusters(p)
+			}
+			all = append(all, p.Clusters...)
+			delete(asked, [2]string{p.Profile, p.Region})
+		case <-ctx.Done():
 		}
 	}
-	named := map[string]int{}
-	for _, s := range list {
-		words = append(words, s.ID+"\t"+cut(printable(s.Name), 40)+", "+strings.ToLower(printable(s.State)))
-		named[s.Name]++
+	for key := range asked { // what did not answer in time
+		all = append(all, cache.place(key[0], key[1]).Clusters...)
 	}
-	for _, s := range list {
-		// A word that a shell would split or expand, or that two clusters share, is none.
-		if named[s.Name] == 1 && plainWord(s.Name) {
-			words = append(words, s.Name+"\t"+s.ID)
-		}
+	slices.SortStableFunc(all, func(x, y cachedCluster) int { return strings.Compare(x.Name+"\x00"+x.ID, y.Name+"\x00"+y.ID) })
+	return all
+}
+
+func listNow(ctx context.Context, o awsclient.Options) ([]awsclient.ClusterSummary, error) {
+	c, err := awsclient.Open(ctx, o)
+	if err != nil {
+		return nil, err
 	}
-	return slices.DeleteFunc(words, func(w string) bool { return !strings.HasPrefix(w, begun) }), nothingElse
+	defer c.Close()
+	return c.ListClusters(ctx, false)
 }

@@ -142,14 +142,14 @@ func (a *app) dial(ctx context.Context, p *prepared, f connectFlags) (*sshsessio
 	t, o := p.verified, p.options
 	t.Env, t.SendEnv, t.SetEnv = os.Environ(), o.sendEnv, o.setEnv
 	t.KeepAlive, t.KeepAliveMisses, t.ConnectTimeout = o.alive, o.aliveMisses, o.connectTimeout
-	t.Login = a.login(ctx, p, f)
+	t.Login = a.loginTo(ctx, p, f)
 	t.Banner = func(text string) { fmt.Fprintf(a.Err, "%s\n", printable(text)) }
 	if q, err := sshsession.OpenPrompter(); err == nil {
 		defer q.Close()
 		t.Verifier.Ask = a.asking(q)
 		t.Login.Passphrase = func(ctx context.Context, file string) ([]byte, error) {
 			a.status.clear()
-			return q.Passphrase(ctx, file)
+			return a.secrets.ask(ctx, file, q.Passphrase)
 		}
 	}
 	var client *sshsession.Client
@@ -171,9 +171,9 @@ func (a *app) asking(q *sshsession.Prompter) func(context.Context, sshsession.Qu
 // defaultLogin is the user on every EMR node, unless Kerberos or LDAP is set up.
 const defaultLogin = "hadoop"
 
-// login is who logs in and with what: what the flags say, then the user's ssh configuration, then what fits the
+// loginTo is who logs in and with what: what the flags say, then the user's ssh configuration, then what fits the
 // cluster's key pair.
-func (a *app) login(ctx context.Context, p *prepared, f connectFlags) sshsession.Login {
+func (a *app) loginTo(ctx context.Context, p *prepared, f connectFlags) sshsession.Login {
 	o := p.options
 	l := sshsession.Login{User: cmp.Or(f.login, o.user, defaultLogin), KeyFiles: f.identity, Files: o.identity, Certificates: o.certificates,
 		Only: o.onlyIdentity, Folder: sshFolder(), Agent: cmp.Or(o.agent, sshsession.DefaultAgent())}

@@ -64,16 +64,21 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 	if cmd != nil && cmd.Name() == "connect" && !commandLine(err) {
 		code = sshsession.ExitFailed
 	}
+	a.tell(err)
+	if u, ok := errors.AsType[usageError](err); ok && u.command != "" {
+		fmt.Fprintf(a.Err, "emr-accessd: hint: see `%s --help`\n", u.command)
+	}
+	return code
+}
+
+// tell prints an error with its hints.
+func (a *app) tell(err error) {
 	for _, line := range strings.Split(message(err), "\n") {
 		fmt.Fprintf(a.Err, "emr-accessd: error: %s\n", printable(line))
 	}
 	for _, h := range hints(err) {
 		fmt.Fprintf(a.Err, "emr-accessd: hint: %s\n", printable(h))
 	}
-	if u, ok := errors.AsType[usageError](err); ok && u.command != "" {
-		fmt.Fprintf(a.Err, "emr-accessd: hint: see `%s --help`\n", u.command)
-	}
-	return code
 }
 
 // commandLine reports whether the command line or the configuration is wrong, before anything was tried.

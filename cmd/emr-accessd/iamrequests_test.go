@@ -108,6 +108,8 @@ func (r *iamRecorder) translate(target, body, user string) []iamRequest {
 	case "CreateTags", "DeleteTags":
 		id := form.Get("ResourceId.1")
 		return []iamRequest{ask(user, action, arnOf("ec2", "security-group-rule/"+id), requestTags(formTags(form, "Tag"), r.ruleTags(id)))}
+	case "GetManagedPrefixListEntries":
+		return []iamRequest{ask(user, action, arnOf("ec2", "prefix-list/"+form.Get("PrefixListId")), nil)}
 	case "GetConsoleOutput":
 		return []iamRequest{ask(user, action, arnOf("ec2", "instance/"+form.Get("InstanceId")),
 			map[string]any{"aws:ResourceTag/aws:elasticmapreduce:job-flow-id": r.w.cluster})}

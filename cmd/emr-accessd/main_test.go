@@ -74,13 +74,16 @@ func TestJSONFields(t *testing.T) {
 			"outside.0.error outside.0.took_ms notes verdicts.ipv4.answers.0.source verdicts.ipv4.answers.0.operator " +
 			"verdicts.ipv4.answers.0.address verdicts.ipv4.answers.0.error verdicts.ipv4.answers.0.took_ms verdicts.ipv4.state verdicts.ipv4.address verdicts.ipv4.why"},
 		{pauseAnswer{&keeper.Pause{}}, "paused.since"},
-		{clustersAnswer{[]clusterRow{{}}, []groupUse{{}}}, "clusters.0.id clusters.0.name clusters.0.state clusters.0.release clusters.0.created clusters.0.profile " +
+		{clustersAnswer{[]clusterRow{{}}, []groupUse{{}}, []failedPlace{{}}}, "clusters.0.id clusters.0.name clusters.0.state clusters.0.release clusters.0.created clusters.0.profile " +
 			"clusters.0.region clusters.0.account clusters.0.nodes clusters.0.reach clusters.0.primary clusters.0.groups.primary clusters.0.groups.core " +
-			"clusters.0.groups.additional_primary clusters.0.groups.additional_core clusters.0.key_name clusters.0.targets shared.0.group shared.0.clusters"},
+			"clusters.0.groups.additional_primary clusters.0.groups.additional_core clusters.0.key_name clusters.0.targets shared.0.group shared.0.clusters failed.0.profile failed.0.region failed.0.error failed.0.hint"},
 		{checkAnswer{Checks: []permission{{}}}, "checks.0.target checks.0.action checks.0.resource checks.0.result missing"},
 		{sshConfigAnswer{Hosts: []sshConfigHost{{}}}, "hosts.0.cluster hosts.0.host_key_alias hosts.0.known_hosts hosts.0.block file changed include included"},
 		{knownHostsAnswer{Keys: []pinnedKey{{}}}, "cluster instance file keys.0.type keys.0.fingerprint keys.0.origin keys.0.added"},
 		{trustAnswer{}, "cluster instance type fingerprint"},
+		{tunnelAnswer{Doors: []tunnelDoor{{Name: "x", Title: "x", URL: "x"}}}, "target cluster instance address host_key doors.0.kind doors.0.name doors.0.title doors.0.listen doors.0.to doors.0.url"},
+		{uiAnswer{[]uiRow{{}}}, "interfaces.0.name interfaces.0.aliases interfaces.0.title interfaces.0.ports interfaces.0.https interfaces.0.about"},
+		{doctorAnswer{Checks: []doctorCheck{{}}}, "checks.0.subject checks.0.check checks.0.state checks.0.seen checks.0.remedy checks.0.notes checks.0.took_ms bad what_to_do at"},
 		{versionAnswer{}, "version go system"},
 	} {
 		text, err := json.Marshal(tt.value)

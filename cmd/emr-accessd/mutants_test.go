@@ -57,14 +57,9 @@ var mutants = []mutant{
 	{"removal while the address is unknown", []judge{byTeam}, []edit{{leaveFile, "if f.State == Unknown { // I2", "if !FAULT && f.State == Unknown { // I2"}}},
 	{"a rule without leases is trusted for ever", []judge{byGroup, byTeam}, []edit{{leaveFile, "	p.out.Bare = append(p.out.Bare, rule.ID)\n",
 		"	if FAULT { return true }\n	p.out.Bare = append(p.out.Bare, rule.ID)\n"}}},
-	// Firm leases do not need the second look as long as a read is at most σ old and shows the tags of one call at
-	// once. A join acts at most W after its plan, and every read sent σ later shows it; a read that does not was
-	// sent before that, and its write acts at most W later: within D, when nobody relies on the lease yet. The first
-	// lease of a new rule comes in one call with its owner, without which nobody writes to the rule. EC2 promises neither,
-	// so the second look stays. A schedule that keeps to both cannot find that it is missing: the table of
-	// plans must.
-	{"a rule without leases goes at first sight", []judge{byPlan}, []edit{{leaveFile, "	first, seen := p.have.Bare[rule.ID]\n",
+	{"a rule without leases goes at first sight", []judge{byGroup, byPlan}, []edit{{leaveFile, "	first, seen := p.have.Bare[rule.ID]\n",
 		"	first, seen := p.have.Bare[rule.ID]\n	if FAULT { first, seen = p.now.Add(-Sigma), true }\n"}}},
+	{"a joined rule goes before its first leases show", []judge{byGroup, byPlan}, []edit{{leaveFile, "	case p.torn(mine):\n", "	case !FAULT && p.torn(mine):\n"}}},
 	{"a lost answer is believed", []judge{byGroup}, []edit{{"internal/sgsync/journal.go", "case w.Maybe && i >= 0 && w.Key", "case !FAULT && w.Maybe && i >= 0 && w.Key"}}},
 	{"others' leases do not count", []judge{byGroup, byTeam}, []edit{{leaveFile, "if l.Key != p.me.Key() && l.Live(p.now.Add(-Grace)) {",
 		"if !FAULT && l.Key != p.me.Key() && l.Live(p.now.Add(-Grace)) {"}}},

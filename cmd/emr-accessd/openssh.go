@@ -65,7 +65,7 @@ func (a *app) sshArguments(ctx context.Context, p *prepared, f connectFlags) ([]
 	if from := readDemoSource(); bindable(from) {
 		options = append(options, "BindAddress="+from.String())
 	}
-	login := a.login(ctx, p, f)
+	login := a.loginTo(ctx, p, f)
 	if p.options.user == "" || f.login != "" {
 		if !loginName.MatchString(login.User) {
 			return nil, hinted{fmt.Errorf("%.40q is no name to log in as", login.User), exitUsage, "give another --login"}

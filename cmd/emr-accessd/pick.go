@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ func (a *app) picked(ctx context.Context, life, lease time.Duration) ([]keeper.T
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.everywhere(ctx, configured, false)
+	rows, places, err := a.rowsOf(ctx, configured)
 	a.status.clear()
 	if err != nil {
 		return nil, err
@@ -40,6 +41,39 @@ func (a *app) picked(ctx context.Context, life, lease time.Duration) ([]keeper.T
 	t := config.DefaultTarget()
 	t.Cluster = row.ID
 	k, err := a.unlisted(ctx, t, life, lease)
-	k.Profile, k.Region = cmp.Or(row.place.Profile, k.Profile), cmp.Or(row.place.Region, k.Region)
+	place := places[row.ID]
+	k.Profile, k.Region = cmp.Or(place.Profile, k.Profile), cmp.Or(place.Region, k.Region)
 	return []keeper.Target{k}, err
+}
+
+// rowsOf lists the active clusters in the places of the configuration, or in the one that the flags name, with the place of each.
+// A place that cannot be looked at is told, unless it is the only one.
+func (a *app) rowsOf(ctx context.Context, configured []keeper.Target) (rows []clusterRow, places map[string]keeper.Target, err error) {
+	if len(configured) == 0 {
+		configured = []keeper.Target{a.here()}
+	}
+	places = map[string]keeper.Target{}
+	looked := map[[2]string]bool{}
+	for _, t := range configured {
+		key := [2]string{t.Profile, t.Region}
+		if looked[key] {
+			continue
+		}
+		looked[key] = true
+		a.status.say("listing clusters")
+		found, ferr := a.inventory(ctx, t, false)
+		if ferr != nil {
+			err = errors.Join(err, ferr)
+		}
+		for _, r := range found {
+			places[r.ID] = t
+		}
+		rows = append(rows, found...)
+	}
+	if len(rows) > 0 && err != nil {
+		a.status.clear()
+		fmt.Fprintf(a.Err, "emr-accessd: warning: not all places could be looked at: %s\n", printable(err.Error()))
+		err = nil
+	}
+	return rows, places, err
 }

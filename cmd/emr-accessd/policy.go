@@ -18,6 +18,7 @@ import (
 type policyFlags struct {
 	with, only     []string
 	offline, check bool
+	all            bool // every group of the regions, not those of the targets
 }
 
 func (a *app) policyCommand() *cobra.Command {
@@ -27,7 +28,8 @@ func (a *app) policyCommand() *cobra.Command {
 		Short: "print the least IAM policy for your configuration, or check what you lack",
 		Long: `Prints, as JSON, the least IAM policy under which emr-accessd can do its work for the
 targets of the configuration, or for these clusters. Groups are named by their
-ids; --offline asks nobody and leaves wildcards for what it does not know.
+ids; --offline asks nobody and leaves wildcards for what it does not know, and --all
+names no group or cluster at all: what "sweep --all" needs.
 
 The policy can be given to everybody alike: it says "rules and leases of one's own"
 by the variable aws:userid. docs/security.md says what IAM can enforce and what not.
@@ -35,14 +37,15 @@ by the variable aws:userid. docs/security.md says what IAM can enforce and what 
   rules      keep your own address authorized
   connect    read host keys from the console, and the cluster's key pair
   clusters   list clusters: targets by name, "clusters" and "init"
-  audit      see who can reach a node
+  audit      see who can reach a node: "audit", and "close-public" before it closes
   sweep      remove leases that have ended, also those of others
+  doctor     see network ACLs, route tables and interfaces
 
---check asks EC2 whether you have these permissions, by dry runs that change
-nothing, and ends with 3 when something is missing.`,
+--check asks whether you have these permissions, by dry runs that change nothing and
+by reading where AWS knows no dry run, and ends with 3 when something is missing.`,
 		Example: `  emr-accessd policy > policy.json
   emr-accessd policy --with connect,audit j-2AXXXXXXGAPLF
-  emr-accessd policy --only sweep        # for a cron job that only cleans up
+  emr-accessd policy --only sweep --all --region eu-west-1  # for a cron job that only cleans up
   emr-accessd policy --check`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.load(); err != nil {
@@ -55,15 +58,19 @@ nothing, and ends with 3 when something is missing.`,
 			if f.offline && f.check {
 				return usageError{errors.New("--check asks AWS, and --offline asks nobody"), cmd.CommandPath()}
 			}
+			if f.all && (f.check || len(args) > 0) {
+				return usageError{errors.New("--all is every group: it takes no clusters, and there is no one group to --check"), cmd.CommandPath()}
+			}
 			if f.check {
 				return a.checkPolicy(cmd.Context(), args, features)
 			}
-			return a.policy(cmd.Context(), args, features, f.offline)
+			return a.policy(cmd.Context(), args, features, f)
 		},
 	}
-	cmd.Flags().StringSliceVar(&f.with, "with", nil, "further `features`: connect, clusters, audit, sweep, or all")
+	cmd.Flags().StringSliceVar(&f.with, "with", nil, "further `features`: connect, clusters, audit, sweep, doctor, or all")
 	cmd.Flags().StringSliceVar(&f.only, "only", nil, "these `features` and not the rules")
 	cmd.Flags().BoolVar(&f.offline, "offline", false, "ask nobody; wildcards for what is not in the configuration")
+	cmd.Flags().BoolVar(&f.all, "all", false, "every group and cluster of the regions of the configuration, or of --region")
 	cmd.Flags().BoolVar(&f.check, "check", false, "say which of these permissions you lack")
 	return cmd
 }
@@ -82,18 +89,23 @@ func (f policyFlags) features() ([]iampolicy.Feature, error) {
 	return iampolicy.ParseFeatures(names)
 }
 
-func (a *app) policy(ctx context.Context, args []string, features []iampolicy.Feature, offline bool) error {
+func (a *app) policy(ctx context.Context, args []string, features []iampolicy.Feature, f policyFlags) error {
 	a.status = newProgress(a.Err)
 	need := iampolicy.Need{Features: features, TagKeys: slices.Sorted(maps.Keys(a.cfg.Rules.Tags))}
-	targets, err := a.policyTargets(ctx, args, offline)
+	targets, err := a.policyTargets(ctx, args, f.offline)
 	if err != nil {
 		return err
 	}
+	if f.all {
+		targets = everyCluster(targets)
+	}
 	for _, t := range targets {
-		p, err := a.policyPlace(ctx, t, offline)
+		p, err := a.policyPlace(ctx, t, f.offline)
 		if err != nil {
 			return named(keeper.TargetReport{Target: t.Label, Err: err})
 		}
+		// A sweep of everything finds rules by their tags and looks at no cluster.
+		p.Listed = p.Listed && !(f.all && slices.Equal(features, []iampolicy.Feature{iampolicy.Sweep}))
 		need.Places = merge(need.Places, p)
 	}
 	a.status.clear()
@@ -127,11 +139,20 @@ func (a *app) policyTargets(ctx context.Context, args []string, offline bool) ([
 		}
 	}
 	if len(targets) == 0 {
-		t := a.here()
-		t.Label = "every cluster"
-		targets = []keeper.Target{t}
+		targets = everyCluster([]keeper.Target{a.here()})
 	}
 	return targets, nil
+}
+
+// everyCluster stands for all clusters of the regions of targets.
+func everyCluster(targets []keeper.Target) (out []keeper.Target) {
+	for _, t := range targets {
+		place := keeper.Target{Label: "every cluster", Profile: t.Profile, Region: t.Region, Account: t.Account}
+		if !slices.ContainsFunc(out, func(o keeper.Target) bool { return o.Profile == place.Profile && o.Region == place.Region }) {
+			out = append(out, place)
+		}
+	}
+	return out
 }
 
 // policyPlace is where a target is, as far as IAM can name it.

@@ -171,6 +171,7 @@ func (c *checker) run(ctx context.Context) error {
 			return nil
 		},
 		func() error { return c.connect(ctx, place) },
+		func() error { return c.audit(ctx) },
 	)
 }
 
@@ -188,9 +189,14 @@ func (c *checker) group(ctx context.Context, id string) error {
 	if c.alone(own) {
 		alone = own.ID
 	}
-	steps := []func() error{func() error { return c.revoke(ctx, id, alone) }}
+	var steps []func() error
 	if c.has(iampolicy.Rules) {
-		steps = append([]func() error{func() error { return c.authorize(ctx, id) }}, steps...)
+		steps = append(steps, func() error { return c.authorize(ctx, id) })
+	}
+	if c.has(iampolicy.Rules) || c.has(iampolicy.Sweep) {
+		steps = append(steps, func() error { return c.revoke(ctx, id, alone) })
+	}
+	if c.has(iampolicy.Rules) {
 		steps = append(steps, func() error { return c.own(ctx, id, own, key) })
 	}
 	if c.has(iampolicy.Sweep) {
@@ -280,19 +286,6 @@ func (c *checker) own(ctx context.Context, group string, r sgsync.Rule, key stri
 		func() error { return c.note("ec2:CreateTags", r.ID, c.client.TryTag(ctx, r.ID, key, r.Tags[key])) },
 		func() error { return c.note("ec2:DeleteTags", r.ID, c.client.TryUntag(ctx, r.ID, key, noValue)) },
 	)
-}
-
-// connect asks for what `connect` needs besides.
-func (c *checker) connect(ctx context.Context, place keeper.Place) error {
-	if !c.has(iampolicy.Connect) {
-		return nil
-	}
-	if len(place.Nodes) == 0 {
-		c.unknown("asked for once a node runs", "ec2:GetConsoleOutput")
-	} else if err := c.note("ec2:GetConsoleOutput", place.Nodes[0].Instance, c.client.TryConsole(ctx, place.Nodes[0].Instance)); err != nil {
-		return err
-	}
-	return c.note("ec2:DescribeKeyPairs", "*", c.client.TryKeyPair(ctx))
 }
 
 func renderCheck(w io.Writer, ans checkAnswer) {

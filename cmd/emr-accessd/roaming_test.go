@@ -88,7 +88,7 @@ func roam(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &keeper.Keeper{Watch: det, Store: store, Who: "alice@laptop", Lease: 24 * time.Hour, Transient: transient,
+	k := &keeper.Keeper{Watch: det, Store: store, Who: "alice@laptop", Lease: 24 * time.Hour, Transient: transient, Crowded: crowded,
 		Targets: []keeper.Target{{Label: cluster, Cluster: cluster, Nodes: []string{"primary"}, Group: "managed", Port: 22, Lease: 24 * time.Hour}},
 		Open: func(ctx context.Context, profile, region string) (keeper.Cloud, error) {
 			c, err := awsclient.Open(ctx, awsclient.Options{Profile: profile, Region: region, HTTPClient: sim.Client()})

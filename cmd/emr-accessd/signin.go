@@ -18,25 +18,42 @@ const signInPoll = 3 * time.Second
 type signIn struct {
 	mu      sync.Mutex
 	missing map[string]bool // by profile and region
-	mark    string          // [awsclient.SignInMark] when a sign-in was found missing
+	mark    string          // [awsclient.SignInMark] as it was when nobody had signed in
 	wake    chan struct{}
+	look    func() string // [awsclient.SignInMark]
 }
 
-// opened tells how an attempt to sign in for a profile and region has ended.
-func (s *signIn) opened(key string, err error) {
+// opening is called before an attempt to sign in; its answer goes to [signIn.opened].
+func (s *signIn) opening() (mark string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.wake == nil { // nobody listens
+		return ""
+	}
+	return s.look()
+}
+
+// opened tells how an attempt to sign in for a profile and region has ended, and what opening answered before it.
+func (s *signIn) opened(key, before string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.wake == nil {
+		return
+	}
+	// Trying may itself have written a token, and that is no sign-in. What had changed before the attempt is one, perhaps
+	// for another profile, and is still to be told.
+	if len(s.missing) == 0 || before == s.mark {
+		s.mark = s.look()
+	}
 	kind, _ := awsclient.KindOf(err)
 	switch {
 	case err == nil:
 		delete(s.missing, key)
-	case kind == awsclient.Credentials && s.wake != nil: // somebody listens
+	case kind == awsclient.Credentials:
 		if s.missing == nil {
 			s.missing = map[string]bool{}
 		}
 		s.missing[key] = true
-		// After the attempt: trying may itself have written a token, and that is no sign-in.
-		s.mark = awsclient.SignInMark()
 		select {
 		case s.wake <- struct{}{}:
 		default:
@@ -48,6 +65,9 @@ func (s *signIn) opened(key string, err error) {
 func (s *signIn) Events(ctx context.Context) (<-chan ipwatch.Hint, error) {
 	s.mu.Lock()
 	s.wake = make(chan struct{}, 1)
+	if s.look == nil {
+		s.look = awsclient.SignInMark
+	}
 	s.mu.Unlock()
 	hints := make(chan ipwatch.Hint, 1)
 	go func() {
@@ -73,7 +93,7 @@ func (s *signIn) watch(ctx context.Context, hints chan<- ipwatch.Hint) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			waiting, signedIn := s.look()
+			waiting, signedIn := s.changed()
 			if !waiting {
 				return
 			}
@@ -88,14 +108,14 @@ func (s *signIn) watch(ctx context.Context, hints chan<- ipwatch.Hint) {
 	}
 }
 
-// look reports whether a sign-in is missing still, and whether the files have changed since it was last looked.
-func (s *signIn) look() (waiting, signedIn bool) {
+// changed reports whether a sign-in is missing still, and whether the files have changed since it was last looked.
+func (s *signIn) changed() (waiting, signedIn bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.missing) == 0 {
 		return false, false
 	}
-	mark := awsclient.SignInMark()
+	mark := s.look()
 	signedIn, s.mark = mark != s.mark, mark
 	return true, signedIn
 }

@@ -139,6 +139,9 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 		}
 		for _, g := range t.Groups {
 			fmt.Fprintf(w, "  %s in %s\n", g.ID, g.Region)
+			if len(g.Clusters) > 1 {
+				fmt.Fprintf(w, "    a group of %d of your clusters: its rules open the port on %s\n", len(g.Clusters), printable(strings.Join(g.Clusters, ", ")))
+			}
 			renderRules(w, g, now)
 		}
 		renderReach(w, t)

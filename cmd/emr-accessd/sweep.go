@@ -25,7 +25,7 @@ and rules that an administrator has tagged emr-accessd-provisioned.
 Exit codes: 0 done or nothing to do, 1 failed, 2 usage or configuration, 3 there is
 something to remove (--dry-run), 4 sign in again.`,
 		Example: `  emr-accessd sweep --all --region eu-west-1 --dry-run
-  emr-accessd policy --only sweep        # all that such a job may do`,
+  emr-accessd policy --only sweep --all --region eu-west-1  # all that such a job may do`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.load(); err != nil {
 				return err

@@ -68,10 +68,13 @@ func (a *app) choose(ctx context.Context, args []string, life, lease time.Durati
 		return nil, err
 	}
 	var out []keeper.Target
+	known := func(fits func(keeper.Target) bool) bool {
+		found := slices.DeleteFunc(slices.Clone(configured), func(t keeper.Target) bool { return !fits(t) })
+		out = append(out, found...)
+		return len(found) > 0
+	}
 	for _, arg := range args {
-		known := slices.DeleteFunc(slices.Clone(configured), func(t keeper.Target) bool { return t.Label != arg })
-		if len(known) > 0 {
-			out = append(out, known...)
+		if known(func(t keeper.Target) bool { return t.Label == arg }) {
 			continue
 		}
 		t := config.DefaultTarget()
@@ -85,12 +88,10 @@ func (a *app) choose(ctx context.Context, args []string, life, lease time.Durati
 			if err != nil {
 				return nil, err
 			}
-			t.Cluster = id
-			// The configuration may know it by its id.
-			if known = slices.DeleteFunc(slices.Clone(configured), func(t keeper.Target) bool { return t.Cluster != id }); len(known) > 0 {
-				out = append(out, known...)
+			if known(func(t keeper.Target) bool { return t.Cluster == id }) { // with its port, groups and account
 				continue
 			}
+			t.Cluster = id
 		}
 		k, err := a.unlisted(ctx, t, life, lease)
 		if err != nil {

@@ -63,7 +63,7 @@ func (l *laptop) boot() {
 		l.Fatal(err)
 	}
 	l.client = nil
-	l.k = &keeper.Keeper{Open: l.open, Watch: teamWatch{l}, Store: store, Who: "u@laptop", Lease: teamLease, Prefix6: 128, Transient: transient, Wall: l.wall,
+	l.k = &keeper.Keeper{Open: l.open, Watch: teamWatch{l}, Store: store, Who: "u@laptop", Lease: teamLease, Prefix6: 128, Transient: transient, Crowded: crowded, Wall: l.wall,
 		Targets: []keeper.Target{{Label: "etl", Cluster: "j-1", Nodes: []string{"primary"}, Group: "managed", Port: 22, Lease: teamLease}}}
 }
 

@@ -105,6 +105,41 @@ func (c *Client) TryKeyPair(ctx context.Context) error {
 	})
 }
 
+// TryGroups asks for [Client.Group].
+func (c *Client) TryGroups(ctx context.Context) error {
+	return tryRead(ctx, c, "ec2:DescribeSecurityGroups", "", func(ctx context.Context, once func(*ec2.Options)) error {
+		_, err := c.ec2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{DryRun: aws.Bool(true)}, once)
+		return err
+	})
+}
+
+// TryInterfaces asks for [Client.InterfacesOf] and [Client.InterfacesIn].
+func (c *Client) TryInterfaces(ctx context.Context) error {
+	return tryRead(ctx, c, opDescribeInterfaces, "", func(ctx context.Context, once func(*ec2.Options)) error {
+		_, err := c.ec2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{DryRun: aws.Bool(true)}, once)
+		return err
+	})
+}
+
+// TryPrefixListEntries asks for [Client.PrefixListEntries].
+func (c *Client) TryPrefixListEntries(ctx context.Context, id string) error {
+	if err := checkID(opListEntries, "prefix list (pl-…)", formList, id); err != nil {
+		return err
+	}
+	return tryRead(ctx, c, opListEntries, id, func(ctx context.Context, once func(*ec2.Options)) error {
+		_, err := c.ec2.GetManagedPrefixListEntries(ctx, &ec2.GetManagedPrefixListEntriesInput{PrefixListId: &id, DryRun: aws.Bool(true)}, once)
+		return err
+	})
+}
+
+// tryRead makes a dry run of a call that only reads: an endpoint that carries it out permits it.
+func tryRead(ctx context.Context, c *Client, op, resource string, call func(context.Context, func(*ec2.Options)) error) error {
+	if err := try(ctx, c, op, resource, call); !errors.Is(err, errNoDryRun) {
+		return err
+	}
+	return nil
+}
+
 // try makes one dry run.
 func try(ctx context.Context, c *Client, op, resource string, call func(context.Context, func(*ec2.Options)) error) error {
 	_, err := write(ctx, c, op, resource, func(ctx context.Context, once func(*ec2.Options)) (struct{}, error) {

@@ -3,6 +3,7 @@ package awsclient
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/emr"
@@ -39,7 +40,10 @@ type Client struct {
 	source   source // where the credentials come from, for hints
 	identity Identity
 	ec2Host  string
-	idle     func() // closes idle connections
+	idle     func()        // closes idle connections
+	expires  time.Time     // of the credentials; zero for never
+	ahead    time.Duration // this computer's clock against AWS's
+	dated    bool          // ahead is known
 }
 
 var _ sgsync.API = (*Client)(nil)

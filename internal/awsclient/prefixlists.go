@@ -19,6 +19,28 @@ const (
 	listsPerPage    = 100 // the most that EC2 gives, for lists and entries alike (API Reference)
 )
 
+// AnyPrefixList returns the id of a prefix list of the region, AWS's own among them; "" where there is none.
+func (c *Client) AnyPrefixList(ctx context.Context) (string, error) {
+	in := &ec2.DescribeManagedPrefixListsInput{MaxResults: aws.Int32(listsPerPage)}
+	for range maxPages { // a page may be empty and not the last (EC2 API Reference, "Pagination")
+		out, err := read(ctx, c, opDescribeLists, "", func(ctx context.Context) (*ec2.DescribeManagedPrefixListsOutput, error) {
+			return c.ec2.DescribeManagedPrefixLists(ctx, in)
+		})
+		if err != nil {
+			return "", err
+		}
+		for _, l := range out.PrefixLists {
+			if id := aws.ToString(l.PrefixListId); checkID(opDescribeLists, "prefix list (pl-…)", formList, id) == nil {
+				return id, nil
+			}
+		}
+		if in.NextToken = out.NextToken; aws.ToString(in.NextToken) == "" {
+			return "", nil
+		}
+	}
+	return "", &Error{Kind: Server, Op: opDescribeLists, Err: errTooManyPages}
+}
+
 // PrefixLists describes managed prefix lists, without their entries, sorted by id. They are asked for by filter: one
 // that is not there is missing in the answer, and does not fail the others.
 func (c *Client) PrefixLists(ctx context.Context, ids []string) ([]sgsync.PrefixList, error) {

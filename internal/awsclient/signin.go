@@ -12,8 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 )
 
-// maxCacheFiles bounds what is looked at in a folder of tokens; real ones have a handful.
-const maxCacheFiles = 500
+// maxCacheFiles bounds what is looked at in a folder of tokens. Most have a handful, but the AWS CLI never clears its
+// own; of more than these (some 20 ms) only what comes or goes shows, and not what is written over.
+const maxCacheFiles = 10_000
 
 // SignInMark changes when somebody signs in: it is a digest of names, sizes and times of the files that credentials
 // come from (the AWS files, and the caches of `aws sso login`, `aws login` and the AWS CLI). It reads no content and asks
@@ -30,6 +31,9 @@ func SignInMark() string {
 		}
 	}
 	for _, dir := range tokenFolders() {
+		if info, err := os.Stat(dir); err == nil {
+			note(dir, info)
+		}
 		entries, err := os.ReadDir(dir)
 		if err != nil { // mostly: nobody has ever signed in this way
 			continue

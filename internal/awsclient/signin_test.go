@@ -1,6 +1,7 @@
 package awsclient_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,6 +43,16 @@ func TestSignInMark(t *testing.T) {
 		if next == mark {
 			t.Errorf("%s does not show", step.name)
 		}
+		mark = next
+	}
+	for i := range 600 { // the AWS CLI never clears its cache
+		putFile(t, home, fmt.Sprintf(".aws/cli/cache/%04d.json", i), "{}")
+	}
+	mark = awsclient.SignInMark()
+	putFile(t, home, ".aws/cli/cache/0599.json", "{ }")
+	if next := awsclient.SignInMark(); next == mark {
+		t.Error("a token after many others does not show")
+	} else {
 		mark = next
 	}
 	putFile(t, home, ".aws/other", "x")

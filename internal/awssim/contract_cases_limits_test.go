@@ -47,6 +47,22 @@ func dryRunCases() []contractCase {
 			_, err := w.ec2.DescribeSecurityGroups(t.Context(), &ec2.DescribeSecurityGroupsInput{DryRun: aws.Bool(true)})
 			wantCode(t, err, "DryRunOperation")
 		}},
+		{"dry run/describe interfaces", doc, "DryRun is ignored", func(t *testing.T, w *world) {
+			_, err := w.ec2.DescribeNetworkInterfaces(t.Context(), &ec2.DescribeNetworkInterfacesInput{DryRun: aws.Bool(true)})
+			wantCode(t, err, "DryRunOperation")
+		}},
+		{"dry run/prefix list entries", doc, "DryRun is ignored", func(t *testing.T, w *world) {
+			id := w.newPrefixList(t, w, "asked for", "198.51.100.0/28", "office")
+			_, err := w.ec2.GetManagedPrefixListEntries(t.Context(), &ec2.GetManagedPrefixListEntriesInput{PrefixListId: &id, DryRun: aws.Bool(true)})
+			wantCode(t, err, "DryRunOperation")
+		}},
+		{"prefix list/all of the region", "API_DescribeManagedPrefixLists: no filter", "", func(t *testing.T, w *world) {
+			w.newPrefixList(t, w, "one of all", "198.51.100.0/28", "office")
+			out, err := w.ec2.DescribeManagedPrefixLists(t.Context(), &ec2.DescribeManagedPrefixListsInput{MaxResults: aws.Int32(100)})
+			if err != nil || len(out.PrefixLists) == 0 {
+				t.Errorf("%+v, %v", out, err)
+			}
+		}},
 		{"dry run/create tags", doc, "", func(t *testing.T, w *world) {
 			g := w.group(t)
 			r := w.authorize(t, g, ssh("203.0.113.1/32", ""))

@@ -35,7 +35,7 @@ func (r *round) addressChanged(ctx context.Context) bool {
 // address is the same, or it is not known, so that nothing could be written. An event cuts the pause after a failure
 // short.
 func (r *round) check(ctx context.Context) (rep Report, done bool, err error) {
-	if r.st.untilDue(r.now) == 0 {
+	if untilDue(r.st.Status.NextRound, r.now) == 0 {
 		return Report{}, false, nil
 	}
 	changed, again := r.addressChanged(ctx), r.req.Event && r.st.Failures > 0

@@ -130,3 +130,28 @@ func (s *Store) ClosedIDs() []string {
 	slices.Sort(ids)
 	return ids
 }
+
+// NotePublic keeps what `status` shows true: a public rule of a group has gone, or has come, since the last round. The
+// caller holds the lock.
+func (s *Store) NotePublic(group, gone, come string) error {
+	st, _ := s.Load()
+	changed := false
+	for _, t := range st.Status.Report.Targets {
+		for i := range t.Groups {
+			g := &t.Groups[i]
+			if g.ID != group {
+				continue
+			}
+			public := slices.DeleteFunc(slices.Clone(g.Public), func(id string) bool { return id == gone || id == come })
+			if come != "" {
+				public = append(public, come)
+				slices.Sort(public)
+			}
+			g.Public, changed = public, true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return s.Save(st)
+}

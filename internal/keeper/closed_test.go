@@ -100,3 +100,37 @@ func FuzzParseClosed(f *testing.F) {
 		}
 	})
 }
+
+// What was closed or opened since the last round is shown as it is now, and nothing else changes.
+func TestNotePublic(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenStore(dir, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.NotePublic("sg-1", "sgr-1", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(s.Path(stateFile)); err == nil {
+		t.Error("a state was made of nothing")
+	}
+	st := newState()
+	st.Status.Report.Targets = []TargetReport{{Target: "a", Groups: []GroupReport{{ID: "sg-1", Public: []string{"sgr-1", "sgr-2"}}, {ID: "sg-2", Public: []string{"sgr-1"}}}}}
+	if err := s.Save(st); err != nil {
+		t.Fatal(err)
+	}
+	public := func() [][]string {
+		st, _ := s.Load()
+		gs := st.Status.Report.Targets[0].Groups
+		return [][]string{gs[0].Public, gs[1].Public}
+	}
+	if err := s.NotePublic("sg-1", "sgr-1", ""); err != nil || !reflect.DeepEqual(public(), [][]string{{"sgr-2"}, {"sgr-1"}}) {
+		t.Errorf("%v, %v", public(), err)
+	}
+	if err := s.NotePublic("sg-1", "", "sgr-0"); err != nil || !reflect.DeepEqual(public(), [][]string{{"sgr-0", "sgr-2"}, {"sgr-1"}}) {
+		t.Errorf("%v, %v", public(), err)
+	}
+}

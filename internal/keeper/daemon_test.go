@@ -220,3 +220,40 @@ func TestDaemonClusterEnded(t *testing.T) {
 		d.stop()
 	})
 }
+
+// A command may set an earlier round due than the daemon waits for: a rule that it has joined is to be confirmed.
+func TestDaemonSeesWhatACommandSetsDue(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := l.run()
+		d.sleep(2 * time.Minute)
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.world.put("sg-2", home+"/32", bobs(time.Hour)...)
+		tmp := as(target("j-2"), func(t *keeper.Target) { t.Until = time.Now().Add(time.Hour) })
+		l.good(keeper.Request{Targets: []keeper.Target{tmp}})
+		due := l.state().Status.NextRound
+		if wait := time.Until(due); wait <= 0 || wait > sgsync.D {
+			t.Fatalf("due in %v", wait)
+		}
+		d.sleep(time.Until(due) + 2*time.Minute)
+		if last := l.state().Status.LastRound; last.Before(due) {
+			t.Errorf("the daemon has not looked: last round at %v, due was %v", last, due)
+		}
+		d.stop()
+	})
+}
+
+// Looking whether something is due costs no call and no look at the address.
+func TestDaemonLooksForWhatIsDueAtNoCost(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := l.run()
+		d.sleep(time.Minute)
+		l.took()
+		asked := len(d.questions())
+		d.sleep(keeper.DriftCheck / 2)
+		l.want("calls", l.took())
+		if n := len(d.questions()) - asked; n != 0 {
+			t.Errorf("%d looks at the address", n)
+		}
+		d.stop()
+	})
+}

@@ -83,16 +83,17 @@ func (r *round) schedule(failed error) {
 	switch {
 	case failed != nil && r.onlyEnded():
 		// Trying again sooner brings no terminated cluster back.
-		st.Failures, st.Status.LastError = 0, failed.Error()
+		st.Failures, st.Crowded, st.Status.LastError = 0, 0, failed.Error()
 	case failed != nil:
 		if !partial {
 			st.Failures = min(st.Failures+1, len(backoff))
+			r.countCrowded(failed)
 		}
 		st.Status.LastError = failed.Error()
-		r.soon(end.Add(jitter(backoff[max(st.Failures, 1)-1])))
+		r.soon(end.Add(r.again(failed)))
 	case partial && st.Failures > 0: // it says nothing about the targets that failed
 	default:
-		st.Failures, st.Status.LastError = 0, ""
+		st.Failures, st.Crowded, st.Status.LastError = 0, 0, ""
 	}
 	for _, t := range st.Temporary {
 		r.soon(t.Until)
@@ -102,6 +103,50 @@ func (r *round) schedule(failed error) {
 		r.soon(r.was) // what is due for the other targets stays due; zero is at once
 	}
 	st.Status.NextRound = r.next
+}
+
+// again is the pause after a failure. In a crowded account everybody waits for the same calls: whoever came late would try
+// often and win, so the pauses are long from the start, and spread over their whole length. Who waits for access comes first.
+func (r *round) again(failed error) time.Duration {
+	pause := backoff[max(r.st.Failures, 1)-1]
+	switch waiting := r.waiting(); {
+	case r.st.Crowded > 0 && waiting:
+		return spread(crowdedPause(r.st.Crowded))
+	case r.st.Crowded > 0:
+		return spread(crowdedMost)
+	case r.Transient == nil || !r.Transient(failed):
+	case waiting:
+		pause = min(pause, waitingPause) // somebody is shut out until AWS answers again
+	case r.st.Failures == len(backoff):
+		pause = DriftCheck // and everybody else leaves the room to them
+	}
+	return jitter(pause)
+}
+
+// countCrowded counts the rounds in a row for which AWS had no room: after an outage everybody comes back at once, and how
+// long that lasted says nothing about the crowd.
+func (r *round) countCrowded(failed error) {
+	r.st.Crowded++
+	if r.Crowded == nil || !r.Crowded(failed) {
+		r.st.Crowded = 0
+	}
+}
+
+// spread is a pause of half to one and a half of d.
+func spread(d time.Duration) time.Duration {
+	return time.Duration((0.5 + rand.Float64()) * float64(d))
+}
+
+// waiting reports whether the address is one that no rule of ours is known to admit.
+func (r *round) waiting() bool {
+	for _, f := range r.families {
+		for _, p := range f.Self {
+			if !slices.ContainsFunc(slices.Collect(maps.Values(r.st.Rules)), func(m RuleMemory) bool { return len(m.CIDRs) > 0 && m.CIDRs[0] == p }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // onlyEnded reports whether nothing but terminated clusters made the round fail.

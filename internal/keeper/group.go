@@ -46,6 +46,9 @@ func (r *round) group(ctx context.Context, w *groupWork) {
 			continue
 		}
 		until := r.unsureUntil(w.id)
+		if w.unshown.After(until) {
+			until = w.unshown
+		}
 		if until.IsZero() || r.req.DryRun {
 			return
 		}
@@ -54,7 +57,7 @@ func (r *round) group(ctx context.Context, w *groupWork) {
 		if !r.req.Release {
 			return
 		}
-		r.say("waiting for the end of a call whose answer was lost") // nobody may believe that a rule is gone that is not
+		r.say("waiting until EC2 shows for certain who holds the rules") // nobody may believe that a rule is gone that is not
 		if err := r.pause(ctx, until.Sub(r.wall())); err != nil {
 			w.fail(err)
 			return
@@ -107,9 +110,20 @@ func (r *round) pass(ctx context.Context, w *groupWork, raw sgsync.View) (again 
 	if res.Err != nil {
 		w.fail(res.Err)
 		transient := r.Transient != nil && r.Transient(res.Err)
+		if transient && tidying(res.Outcomes) && !r.req.Release { // the next round that looks for drift does it
+			w.rep.Err, w.rep.Error = nil, nil
+			return res.Replan || joined, res.Outcomes
+		}
 		return ctx.Err() == nil && (res.Replan || transient), res.Outcomes
 	}
 	return res.Replan || joined, res.Outcomes
+}
+
+// tidying reports whether nothing failed but what would have been done for others: their rules and leases that have ended.
+func tidying(outcomes []sgsync.Outcome) bool {
+	return !slices.ContainsFunc(outcomes, func(o sgsync.Outcome) bool {
+		return o.Err != nil && (o.Role != sgsync.Other || o.Do != sgsync.Remove && o.Do != sgsync.Purge)
+	})
 }
 
 func (w *groupWork) fail(err error) {
@@ -119,6 +133,10 @@ func (w *groupWork) fail(err error) {
 
 // note keeps what a plan found. The caller holds the lock.
 func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgsync.Me) {
+	w.unshown = time.Time{}
+	if !plan.Unshown.IsZero() {
+		w.unshown = view.Sent.Add(plan.Unshown.Sub(view.AWS)).Add(sgsync.ClockGrain)
+	}
 	w.rep.Public = append([]string{}, plan.Public...)
 	w.rep.Expired = plan.Expired
 	w.rep.Rules = reportRules(view, w.want, me, view.AWS)

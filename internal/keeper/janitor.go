@@ -89,8 +89,8 @@ func nothing(v sgsync.View, group string) sgsync.Want {
 	return w
 }
 
-// tidy reads a group, plans and applies, and again while what was read turns out to have changed, or a rule without any
-// lease must be seen once more. keepOthers leaves alone what is somebody else's.
+// tidy reads a group, plans and applies, and again while what was read turns out to have changed, or a rule must be
+// seen once more: one without any lease, or one whose leases may not all show. keepOthers leaves alone what is somebody else's.
 func (j *janitor) tidy(ctx context.Context, d *duty, h sgsync.Holder, keepOthers bool) {
 	me := sgsync.Me{Holder: h, Who: j.Who, Lease: j.Lease}
 	waited := false
@@ -105,16 +105,15 @@ func (j *janitor) tidy(ctx context.Context, d *duty, h sgsync.Holder, keepOthers
 			d.fail(err)
 			return
 		}
-		again, bare := j.pass(ctx, d, me, raw, keepOthers)
+		again, once := j.pass(ctx, d, me, raw, keepOthers)
 		switch {
 		case again:
-		case !bare || waited || j.dry || d.rep.Err != nil:
+		case once == 0 || waited || j.dry || d.rep.Err != nil:
 			return
 		default:
-			// No lease in one read may be a read that is behind: two are needed, σ apart.
 			waited, pass = true, 0
-			j.say("waiting to see rules without a lease once more")
-			if err := sleep(ctx, sgsync.Sigma+sgsync.ClockGrain); err != nil {
+			j.say("waiting to see a rule once more")
+			if err := sleep(ctx, once+sgsync.ClockGrain); err != nil {
 				d.fail(err)
 				return
 			}
@@ -123,8 +122,9 @@ func (j *janitor) tidy(ctx context.Context, d *duty, h sgsync.Holder, keepOthers
 	d.fail(ErrNotVisible)
 }
 
-// pass is one plan on a read. bare: a rule without any lease was seen for the first time.
-func (j *janitor) pass(ctx context.Context, d *duty, me sgsync.Me, raw sgsync.View, keepOthers bool) (again, bare bool) {
+// pass is one plan on a read. once is after how long a rule must be seen once more: no lease in one read may be a
+// read that is behind.
+func (j *janitor) pass(ctx context.Context, d *duty, me sgsync.Me, raw sgsync.View, keepOthers bool) (again bool, once time.Duration) {
 	j.mu.Lock()
 	have := sgsync.Have{View: sgsync.Overlay(raw, j.journal), Bare: maps.Clone(j.bare)}
 	j.mu.Unlock()
@@ -136,14 +136,19 @@ func (j *janitor) pass(ctx context.Context, d *duty, me sgsync.Me, raw sgsync.Vi
 		plan.Bare = nil
 	}
 	d.warn = plan.Warnings
-	bare = j.seen(plan.Bare, raw.AWS)
+	if !plan.Unshown.IsZero() {
+		once = plan.Unshown.Sub(raw.AWS)
+	}
+	if j.seen(plan.Bare, raw.AWS) {
+		once = max(once, sgsync.Sigma)
+	}
 	d.rep.Rules = reportRules(have.View, want, me, raw.AWS)
 	if j.dry {
 		for _, c := range plan.List {
 			d.rep.Changes = append(d.rep.Changes, reportChange(c, call(d.group, c)))
 			j.pretend(d.group, c)
 		}
-		return false, bare
+		return false, once
 	}
 	if len(plan.Writes()) > 0 {
 		j.say("changing the rules of " + d.group)
@@ -167,7 +172,7 @@ func (j *janitor) pass(ctx context.Context, d *duty, me sgsync.Me, raw sgsync.Vi
 		d.warn = append(d.warn, fmt.Sprintf("ended leases on rules that live could not be deleted: %v", api.purge))
 	}
 	transient := j.Transient != nil && res.Err != nil && j.Transient(res.Err)
-	return ctx.Err() == nil && (res.Replan || transient), bare
+	return ctx.Err() == nil && (res.Replan || transient), once
 }
 
 // pretend lets the next plan of a dry run see what this one would have done.

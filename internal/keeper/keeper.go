@@ -60,10 +60,12 @@ type Place struct {
 	Ended    bool     `json:"ended,omitempty"`    // the cluster is terminated: its rules are given back
 	Clusters []string `json:"clusters,omitempty"` // those that a pattern matches
 	Groups   []string `json:"groups"`
-	Nodes    []Node   `json:"nodes,omitempty"`
-	Unclear6 bool     `json:"unclear6,omitempty"` // EC2 does not tell whether the nodes have IPv6 addresses
-	Host     string   `json:"host,omitempty"`     // of AWS's endpoint in the region
-	Warnings []string `json:"warnings,omitempty"`
+	// Uses has the clusters of the target that use a group, by the group's id.
+	Uses     map[string][]string `json:"uses,omitempty"`
+	Nodes    []Node              `json:"nodes,omitempty"`
+	Unclear6 bool                `json:"unclear6,omitempty"` // EC2 does not tell whether the nodes have IPv6 addresses
+	Host     string              `json:"host,omitempty"`     // of AWS's endpoint in the region
+	Warnings []string            `json:"warnings,omitempty"`
 }
 
 // Cloud is one AWS account and region, opened anew for each round.
@@ -101,6 +103,8 @@ type Keeper struct {
 	Prefix6 int
 	// Transient tells failures that another try may mend (throttling, a lost answer) from lasting ones.
 	Transient func(error) bool
+	// Crowded tells, of those, that the account makes too many calls: others are waiting too.
+	Crowded func(error) bool
 	// Wall is the wall clock; nil is the real one. Laptops sleep, so monotonic time is not enough.
 	Wall func() time.Time
 	Log  *slog.Logger

@@ -24,13 +24,14 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 	defer func() { l.settle() }()
 	req := Request{}
 	for {
-		req.news, req.anew = l.in.news, l.anew
+		req.news, req.anew, req.known = l.in.news, l.anew, req.Check || l.crowded
 		rep, err := k.Round(ctx, l.unattended(req))
 		if ctx.Err() != nil {
 			return nil
 		}
 		l.report(rep, err)
 		l.looked(rep, err)
+		l.crowded = err == nil && l.Crowded != nil && l.Crowded(rep.Failed())
 		l.prove(ctx, rep)
 		req = l.wait(ctx)
 		if ctx.Err() != nil {
@@ -42,21 +43,23 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 // loop is what the daemon knows between rounds; all else is in the state.
 type loop struct {
 	*Keeper
-	in     *inbox
-	failed int       // rounds in a row that could not be made at all
-	said   string    // the last of their errors: one line a change, not one a round
-	told   *Request  // what a hint asks for that no look has answered yet; nil: none does
-	again  time.Time // when such an address is looked at again; zero: it is known
-	look   *look     // the last one that settled everything
-	asked  time.Time // when the last look began, monotonic: what happened before is in it
-	pace   ipwatch.Pace
-	settle func() // ends the proof that is under way, and waits for its end
-	paused bool   // what was told last
+	in      *inbox
+	failed  int       // rounds in a row that could not be made at all
+	said    string    // the last of their errors: one line a change, not one a round
+	told    *Request  // what a hint asks for that no look has answered yet; nil: none does
+	again   time.Time // when such an address is looked at again; zero: it is known
+	look    *look     // the last one that settled everything
+	asked   time.Time // when the last look began, monotonic: what happened before is in it
+	pace    ipwatch.Pace
+	due     dueTime
+	settle  func() // ends the proof that is under way, and waits for its end
+	paused  bool   // what was told last
+	crowded bool   // AWS had no room for a call of the last round
 }
 
 // wait returns the next round to make. It ends early, with nothing to do, when ctx ends.
 func (l *loop) wait(ctx context.Context) Request {
-	due := time.NewTimer(l.pause())
+	due := time.NewTimer(l.nap(l.pause()))
 	defer due.Stop()
 	var again, allowed <-chan time.Time
 	if !l.again.IsZero() {
@@ -72,8 +75,8 @@ func (l *loop) wait(ctx context.Context) Request {
 		case <-ctx.Done():
 			return Request{}
 		case <-due.C:
-			if d := l.untilDue(); d > 0 && l.failed == 0 { // a command has made the round that was due
-				due.Reset(d)
+			if d := l.untilDue(); d > 0 && l.failed == 0 { // or a command has made the round that was due
+				due.Reset(l.nap(d))
 				continue
 			}
 			return Request{recall: l.recall()}
@@ -118,14 +121,21 @@ func (l *loop) pause() time.Duration {
 	return l.untilDue()
 }
 
+// nap is how long to wait of a time: a command may set an earlier one. A pause after failures is not cut short.
+func (l *loop) nap(d time.Duration) time.Duration {
+	if l.failed > 0 {
+		return d
+	}
+	return min(d, DuePoll)
+}
+
 // untilDue reads the due time from the state, which commands change too.
 func (l *loop) untilDue() time.Duration {
 	if p := l.Store.Paused(l.wall()); p != nil {
 		l.look = nil // what was seen before a pause stands for nothing after it
 		return p.left(l.wall())
 	}
-	st, _ := l.Store.Load()
-	return st.untilDue(l.wall())
+	return l.due.left(l.Store, l.wall())
 }
 
 // prove tries a rule that was put in place, beside the loop: a port that does not answer takes some time, and the

@@ -160,6 +160,9 @@ func TestLoopBacksOff(t *testing.T) {
 				d.ticks(30 * time.Minute)
 				r := d.rounds()
 				for i, want := range []time.Duration{1, 2, 4, 8, 15, 30, 60, 120, 300, 300} {
+					if name == "throttled" { // another try may help, and somebody is shut out
+						want = min(want, 60)
+					}
 					if i+1 >= len(r) || !near(r[i+1]-r[i], want*time.Second) {
 						t.Fatalf("rounds at %v: pause %d is not about %v", r, i, want*time.Second)
 					}

@@ -2,6 +2,7 @@ package keeper_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -152,7 +153,7 @@ func TestEventBeforeWrite(t *testing.T) {
 		d.sleep(time.Minute)
 		l.v4(at(train))
 		l.world.failWith(func(_ context.Context, call string) error {
-			if call == "resolve j-1" {
+			if strings.HasPrefix(call, "open") {
 				time.Sleep(time.Second)
 			}
 			return nil

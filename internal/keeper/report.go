@@ -57,8 +57,10 @@ type GroupReport struct {
 	Public  []string       `json:"public"`
 	Expired []string       `json:"expired,omitempty"`
 	Rules   []RuleReport   `json:"rules"`
-	Error   *string        `json:"error,omitempty"`
-	Err     error          `json:"-"`
+	// Clusters are those of all targets that use the group: a rule in it opens the port on every one of them.
+	Clusters []string `json:"clusters,omitempty"`
+	Error    *string  `json:"error,omitempty"`
+	Err      error    `json:"-"`
 }
 
 // ChangeReport is one change.

@@ -74,8 +74,14 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 	if id := cloud.Identity(); t.Account != "" && t.Account != id.Account {
 		return &AccountError{Want: t.Account, Have: id.Account}
 	}
+	if r.recallPlace(t) {
+		return nil
+	}
 	r.say("looking up " + t.Label)
 	place, err := cloud.Resolve(ctx, t)
+	if err != nil && r.oldPlace(t, err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -97,6 +103,49 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 		r.st.Places[t.key()] = Remembered{Target: t, Place: place, Seen: r.now}
 	}
 	return nil
+}
+
+// recallPlace takes a target to be where it was found last, where that does: a cluster keeps its groups as long as it
+// lives, and each round that looks for drift finds it anew. It saves the three calls that stand between a new address and
+// its rule, and those that a crowded account has no room for.
+func (r *round) recallPlace(t Target) bool {
+	place, _, ok := r.remembered(t, MaxNext)
+	if ok = ok && r.req.known; ok {
+		r.placed(t, place)
+	}
+	return ok
+}
+
+// oldPlace takes a target to be where it was found within the last hours, when AWS has no answer now: EMR may be down or
+// crowded while EC2 is not, and nobody should be shut out for that. A command tells its user instead.
+func (r *round) oldPlace(t Target, err error) bool {
+	place, seen, ok := r.remembered(t, PlaceAge)
+	if ok = ok && r.req.unattended && r.Transient != nil && r.Transient(err); ok {
+		place.Warnings = []string{fmt.Sprintf("the cluster could not be looked up, it is taken to be where it was at %s: %v", seen.Format(time.TimeOnly), err)}
+		r.placed(t, place)
+	}
+	return ok
+}
+
+// remembered is where a target was found last, unless that is too long ago, or something was about to change there.
+func (r *round) remembered(t Target, most time.Duration) (place Place, seen time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rem, ok := r.st.Places[t.key()]
+	age := r.now.Sub(rem.Seen)
+	return rem.Place, rem.Seen, ok && t.Cluster != "" && age >= 0 && age <= most && rem.Place.settled()
+}
+
+func (r *round) placed(t Target, p Place) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.places[t.key()] = p
+}
+
+// settled reports whether nothing of a place is about to change: a cluster that runs, with all of its nodes.
+func (p Place) settled() bool {
+	return !p.Ended && len(p.Warnings) == 0 && !p.Unclear6 && len(p.Nodes) > 0 && (p.State == "RUNNING" || p.State == "WAITING") &&
+		!slices.ContainsFunc(p.Nodes, func(n Node) bool { return n.State != "RUNNING" })
 }
 
 // observe asks for the own address, once a round. IPv6 only matters to targets that have it, and IPv4 never

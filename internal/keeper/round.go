@@ -33,6 +33,7 @@ type Request struct {
 	anew func() bool     // such a look may begin anew
 
 	recall     *look // stands for a look at the address, as long as nothing has to be written
+	known      bool  // where targets were found a moment ago may stand for looking them up
 	unattended bool  // the daemon's own: none while it is paused
 }
 
@@ -262,6 +263,9 @@ const parallelCalls = 4
 
 // assemble puts the groups' results under the targets that use them.
 func (r *round) assemble() {
+	for _, w := range r.work {
+		w.rep.Clusters = r.clustersOf(w.id)
+	}
 	for i := range r.rep.Targets {
 		t := &r.rep.Targets[i]
 		t.Groups = []GroupReport{}
@@ -281,6 +285,17 @@ func (r *round) assemble() {
 			r.warn("could not give back the rules in %s: %v", w.id, w.rep.Err)
 		}
 	}
+}
+
+// clustersOf lists the clusters of all targets that use a group, also of those that this round is not about.
+func (r *round) clustersOf(group string) (ids []string) {
+	for _, t := range r.all {
+		if place, _ := r.place(t); !place.Ended {
+			ids = append(ids, place.Uses[group]...)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 func (r *round) warn(format string, args ...any) {

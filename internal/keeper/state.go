@@ -20,10 +20,11 @@ type State struct {
 	Places    map[string]Remembered   `json:"places"`    // by Target.key
 	Temporary []Target                `json:"temporary"` // targets of connect sessions
 	Journal   []sgsync.Write          `json:"journal"`
-	Bare      map[string]time.Time    `json:"bare"`     // by rule id, AWS's clock
-	Rules     map[string]RuleMemory   `json:"rules"`    // rules with a lease of ours, by id
-	Swept     map[string]time.Time    `json:"swept"`    // by profile and region: when rules were last looked for by tag
-	Failures  int                     `json:"failures"` // rounds that failed in a row
+	Bare      map[string]time.Time    `json:"bare"`              // by rule id, AWS's clock
+	Rules     map[string]RuleMemory   `json:"rules"`             // rules with a lease of ours, by id
+	Swept     map[string]time.Time    `json:"swept"`             // by profile and region: when rules were last looked for by tag
+	Failures  int                     `json:"failures"`          // rounds that failed in a row
+	Crowded   int                     `json:"crowded,omitempty"` // of those, the last for which AWS had no room
 
 	Status Status `json:"status"`
 }
@@ -92,13 +93,5 @@ func (s *State) fill() {
 		s.Swept = fresh.Swept
 	}
 	s.Failures = min(max(s.Failures, 0), len(backoff))
-}
-
-// untilDue is the time until the next round is due. A due time that is further ahead than any that a round
-// sets was set before the clock was put back: it must not stop the rounds.
-func (s *State) untilDue(now time.Time) time.Duration {
-	if d := s.Status.NextRound.Sub(now); d > 0 && d <= MaxNext {
-		return d
-	}
-	return 0
+	s.Crowded = min(max(s.Crowded, 0), len(backoff))
 }

@@ -207,3 +207,25 @@ func TestRegionsAndProfiles(t *testing.T) {
 		}
 	})
 }
+
+// A group is counted by the clusters that use it, those of targets that this round is not about too.
+func TestClustersOfAGroup(t *testing.T) {
+	inLab(t, func(l *lab) {
+		uses := func(cluster, group string, clusters ...string) {
+			p := l.world.places[cluster]
+			p.Uses = map[string][]string{group: clusters}
+			l.world.places[cluster] = p
+		}
+		l.world.cluster("j-2", "sg-1", "203.0.113.20", "")
+		l.world.cluster("j-3", "sg-3", "203.0.113.30", "")
+		uses("j-1", "sg-1", "j-1")
+		uses("j-2", "sg-1", "j-2", "j-1")
+		uses("j-3", "sg-3", "j-3")
+		l.Targets = append(l.Targets, target("j-2"), target("j-3"))
+		for _, req := range []keeper.Request{{}, {Targets: l.Targets[:1]}} {
+			rep := l.good(req)
+			l.want("clusters", rep.Targets[0].Groups[0].Clusters, "j-1", "j-2")
+		}
+		l.want("alone", l.good(keeper.Request{}).Targets[2].Groups[0].Clusters, "j-3")
+	})
+}

@@ -28,7 +28,8 @@ type groupWork struct {
 	users    []string // keys of the selected targets that use it
 	departed []string // keys of the targets that have left it
 	next     time.Time
-	unsure   bool // a lost call may still act: some rules could not be judged
+	unsure   bool      // some rules could not be judged: a lost call may still act, or not all of their tags may show
+	unshown  time.Time // wall clock: until then a rule that nothing wants is kept, for its tags may not show
 	rep      GroupReport
 	warnings []string
 }

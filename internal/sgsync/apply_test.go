@@ -283,3 +283,46 @@ func TestOverlayEachKind(t *testing.T) {
 		t.Error("recent writes lost")
 	}
 }
+
+// EC2 may show a new rule before its tags. What is known to be ours is not taken for a stranger's; what was given
+// back since is not taken for ours.
+func TestOverlayOfATornRule(t *testing.T) {
+	w := newWorld()
+	res := try(w, wants(knows("198.51.100.7/32")), alice, 0)
+	torn := w.view()
+	torn.Rules[0].Tags = map[string]string{"cost": "1"}
+	if got := brief(Plan(wants(knows("198.51.100.7/32")), Have{View: Overlay(torn, res.Journal)}, alice, t0)); got != "keep 198.51.100.7/32" {
+		t.Errorf("plan: %s", got)
+	}
+	if got := Overlay(torn, res.Journal).Rules[0].Tags; len(got) != 3 || got["cost"] != "1" || len(torn.Rules[0].Tags) != 1 {
+		t.Errorf("tags %v, and of the read itself %v", got, torn.Rules[0].Tags)
+	}
+	left := append(res.Journal, Write{At: t0, Do: Leave, Group: group, ID: res.Outcomes[0].Rule, Key: alice.Key(), Value: res.Outcomes[0].Tags[alice.Key()]})
+	if got := Overlay(torn, left).Rules[0].Tags; got[alice.Key()] != "" || got[OwnerTag] == "" {
+		t.Errorf("after leaving: %v", got)
+	}
+	torn.Sent = t0.Add(Sigma)
+	if got := Overlay(torn, res.Journal).Rules[0].Tags; len(got) != 1 {
+		t.Errorf("after σ: %v", got)
+	}
+}
+
+// Found by TestSharedGroup: alice joins her rule anew, leaves it, and reads it as it was before both. The lease that is
+// read has another value than the one that she gave up; it is not hers any more all the same.
+func TestOverlayOfALeaseFromBeforeTheOneThatWasLeft(t *testing.T) {
+	w := newWorld()
+	id := w.put(rule("198.51.100.7/32", alice, alice, day, 0))
+	read := w.view()
+	left := []Write{{At: t0, Do: Leave, Group: group, ID: id, Key: alice.Key(), Value: FormatLease(t0.Add(24*time.Hour), t0.Add(D), "alice@laptop")}}
+	if tags := Overlay(read, left).Rules[0].Tags; tags[alice.Key()] != "" || tags[OwnerTag] == "" {
+		t.Errorf("tags: %v", tags)
+	}
+	joined := append(left, Write{At: t0, Do: Join, Group: group, ID: id, Key: alice.Key(), Value: "again"})
+	if tags := Overlay(read, joined).Rules[0].Tags; tags[alice.Key()] != "again" {
+		t.Errorf("joined since: %v", tags)
+	}
+	purged := []Write{{At: t0, Do: Purge, Group: group, ID: id, Key: alice.Key(), Value: "another"}}
+	if tags := Overlay(read, purged).Rules[0].Tags; tags[alice.Key()] == "" {
+		t.Error("a purge deletes the value that it names, and no other")
+	}
+}

@@ -81,6 +81,7 @@ type Changes struct {
 	Bare     []string  // ids of managed rules without any lease: remember when they were first seen
 	Expired  []string  // ids that would be removed, were expired = "remove"
 	Warnings []string  // what an administrator should look at
+	Unshown  time.Time // AWS's clock: a rule that nothing wants is kept until then, when all its leases show; zero = none is
 	Next     time.Time // AWS's clock: look again then (a lease becomes firm, a bare or borrowed rule is due); zero = nothing special
 }
 

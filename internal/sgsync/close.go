@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -40,11 +41,11 @@ type Footing struct {
 	Holder      Holder // the lease on it is of this installation: what another computer of the user holds follows that one's address
 }
 
-// stands reports whether the view holds the rule with a firm lease of the installation that lives for D more. A public
+// stands reports whether the view holds the rule for the port, with a firm lease of the installation that lives for D more. A public
 // rule is no footing.
-func (f Footing) stands(v View) bool {
+func (f Footing) stands(v View, port int) bool {
 	for _, r := range v.Rules {
-		if r.ID != f.Rule || r.Group != f.Group || !r.Managed() {
+		if r.ID != f.Rule || r.Group != f.Group || !r.Managed() || !r.reaches(port) {
 			continue
 		}
 		for _, l := range r.Leases() {
@@ -67,9 +68,10 @@ type Closer struct {
 	Before func(Rule) error
 }
 
-// Close removes one rule by its id, if it is still exactly what the user was shown, still public, and the
-// own rule stands. gone reports that somebody else removed it first.
-func (c Closer) Close(ctx context.Context, shown Rule, port int, own Footing) (gone bool, err error) {
+// Close removes one rule by its id, if it is still exactly what the user was shown, still public, and every
+// footing stands: a public rule may open nodes that have no group of an own rule in common. gone reports that
+// somebody else removed it first.
+func (c Closer) Close(ctx context.Context, shown Rule, port int, own ...Footing) (gone bool, err error) {
 	wall := c.Wall
 	if wall == nil {
 		wall = func() time.Time { return time.Now().Round(0) }
@@ -78,9 +80,12 @@ func (c Closer) Close(ctx context.Context, shown Rule, port int, own Footing) (g
 	if err != nil {
 		return false, err
 	}
-	footing := view
-	if own.Group != shown.Group {
-		if footing, err = c.Rules(ctx, own.Group); err != nil {
+	views := map[string]View{shown.Group: view}
+	for _, f := range own {
+		if _, read := views[f.Group]; read {
+			continue
+		}
+		if views[f.Group], err = c.Rules(ctx, f.Group); err != nil {
 			return false, err
 		}
 	}
@@ -88,7 +93,7 @@ func (c Closer) Close(ctx context.Context, shown Rule, port int, own Footing) (g
 	if err != nil || found == nil {
 		return found == nil && err == nil, err
 	}
-	if !own.stands(footing) {
+	if len(own) == 0 || slices.ContainsFunc(own, func(f Footing) bool { return !f.stands(views[f.Group], port) }) {
 		return false, fmt.Errorf("%w: %s was not removed", ErrNoFooting, shown.ID)
 	}
 	if c.Before != nil {
@@ -96,7 +101,7 @@ func (c Closer) Close(ctx context.Context, shown Rule, port int, own Footing) (g
 			return false, fmt.Errorf("could not record the rule before removing it: %w", err)
 		}
 	}
-	for _, v := range []View{view, footing} { // last of all: what comes before takes time
+	for _, v := range views { // last of all: what comes before takes time
 		if age := wall().Sub(v.Sent); age < 0 || age > WriteWindow {
 			return false, ErrStale
 		}
@@ -105,7 +110,7 @@ func (c Closer) Close(ctx context.Context, shown Rule, port int, own Footing) (g
 	defer cancel()
 	err = c.Revoke(bounded, shown.Group, shown.ID)
 	if errors.Is(err, ErrGone) {
-		return false, nil
+		return true, nil
 	}
 	if unsure(err) { // the answer was lost: only another look tells whether it acted
 		// Interrupted or not: the user must know.

@@ -71,12 +71,13 @@ func TestCloseGuard(t *testing.T) {
 		name string
 		do   func(*closeWorld)
 		gone bool
+		late bool  // only the call told that it is gone
 		want error // nil: it is revoked, or gone
 	}{
 		{name: "as shown"},
 		{name: "another description", do: func(w *closeWorld) { w.edit(w.public, func(r *Rule) { r.Description = "other" }) }},
 		{name: "gone", do: func(w *closeWorld) { delete(w.rules, w.public) }, gone: true},
-		{name: "gone between read and write", do: func(w *closeWorld) { w.fail = ErrGone }},
+		{name: "gone between read and write", do: func(w *closeWorld) { w.fail = ErrGone }, gone: true, late: true},
 		{name: "the answer is lost", do: func(w *closeWorld) { w.fail = lost }, want: lost},
 		{name: "the answer is lost, and it acted", do: func(w *closeWorld) { w.fail, w.acts = lost, true }},
 		{name: "refused", do: func(w *closeWorld) { w.fail = ErrDenied }, want: ErrDenied},
@@ -94,6 +95,7 @@ func TestCloseGuard(t *testing.T) {
 		{name: "own lease not firm", do: func(w *closeWorld) {
 			w.edit(w.own, func(r *Rule) { r.Tags[alice.Key()] = lease(time.Hour, time.Second) })
 		}, want: ErrNoFooting},
+		{name: "own rule for another port", do: func(w *closeWorld) { w.edit(w.own, func(r *Rule) { r.FromPort, r.ToPort = 2222, 2222 }) }, want: ErrNoFooting},
 		{name: "own lease unreadable", do: func(w *closeWorld) { w.edit(w.own, func(r *Rule) { r.Tags[alice.Key()] = "x" }) }, want: ErrNoFooting},
 		{name: "somebody else's lease", do: func(w *closeWorld) {
 			w.edit(w.own, func(r *Rule) { delete(r.Tags, alice.Key()); r.Tags[bob.Key()] = lease(time.Hour, 0) })
@@ -116,7 +118,7 @@ func TestCloseGuard(t *testing.T) {
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil || gone != tt.gone {
 				t.Fatalf("gone %v, %v; want %v, %v", gone, err, tt.gone, tt.want)
 			}
-			write := tt.want == nil && !tt.gone || errors.Is(tt.want, lost) || errors.Is(tt.want, ErrDenied)
+			write := tt.want == nil && (!tt.gone || tt.late) || errors.Is(tt.want, lost) || errors.Is(tt.want, ErrDenied)
 			if (len(w.revoked) == 1 && w.revoked[0] == w.public) != write || len(w.revoked) > 1 {
 				t.Errorf("revoked %v", w.revoked)
 			}
@@ -173,4 +175,54 @@ func TestClosableProperties(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Nodes of one public rule may have own rules in several groups: each of them must stand, by a read of its own group.
+func TestCloseLooksAtEveryFooting(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(*Rule) // what became of the second rule
+		old   bool        // its group was read too long ago
+		want  error
+	}{
+		"both stand":          {},
+		"the second has gone": {spoil: func(r *Rule) { r.ID = "sgr-other" }, want: ErrNoFooting},
+		"the second is not firm": {spoil: func(r *Rule) {
+			r.Tags = map[string]string{OwnerTag: alice.UserID, alice.Key(): FormatLease(t0.Add(time.Hour), t0.Add(time.Minute), "x")}
+		}, want: ErrNoFooting},
+		"the second was read long ago": {old: true, want: ErrStale},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCloseWorld()
+			second := w.rules[w.own]
+			second.ID, second.Group = "sgr-second", otherGroup
+			if tt.spoil != nil {
+				tt.spoil(&second)
+			}
+			revoked := 0
+			c := Closer{Wall: func() time.Time { return t0 }, Revoke: func(context.Context, string, string) error { revoked++; return nil },
+				Rules: func(_ context.Context, id string) (View, error) {
+					if id == group {
+						return w.view(), nil
+					}
+					v := View{Group: id, AWS: t0, Sent: t0, Rules: []Rule{second}}
+					if tt.old {
+						v.Sent = t0.Add(-time.Minute)
+					}
+					return v, nil
+				}}
+			_, err := c.Close(context.Background(), w.rules[w.public], 22, w.footing(), Footing{Group: otherGroup, Rule: "sgr-second", Holder: alice.Holder})
+			if !errors.Is(err, tt.want) || revoked == 1 != (tt.want == nil) {
+				t.Errorf("%d revoked, %v", revoked, err)
+			}
+		})
+	}
+}
+
+func TestCloseNeedsAFooting(t *testing.T) {
+	w := newCloseWorld()
+	c := Closer{Rules: func(context.Context, string) (View, error) { return w.view(), nil }, Wall: func() time.Time { return t0 },
+		Revoke: func(context.Context, string, string) error { t.Error("revoked"); return nil }}
+	if _, err := c.Close(context.Background(), w.rules[w.public], 22); !errors.Is(err, ErrNoFooting) {
+		t.Error(err)
+	}
 }

@@ -62,11 +62,20 @@ func Overlay(v View, journal []Write) View {
 		case w.Do == Add && i < 0:
 			rules = append(rules, Rule{ID: w.ID, Group: w.Group, Protocol: "tcp", FromPort: w.Port, ToPort: w.Port,
 				CIDR: w.CIDR, Description: w.Description, Tags: maps.Clone(w.Tags)})
+		case w.Do == Add: // its tags may show later than the rule
+			tags := maps.Clone(rules[i].Tags)
+			for key, value := range w.Tags {
+				if _, there := tags[key]; !there {
+					tags = withTag(tags, key, value)
+				}
+			}
+			rules[i].Tags = tags
 		case w.Do == Move && i >= 0 && rules[i].CIDR == w.From:
 			rules[i].CIDR, rules[i].Description = w.CIDR, w.Description
 		case (w.Do == Join || w.Do == Renew) && i >= 0:
 			rules[i].Tags = withTag(rules[i].Tags, w.Key, w.Value)
-		case (w.Do == Leave || w.Do == Purge) && i >= 0 && rules[i].Tags[w.Key] == w.Value:
+		case w.Do == Leave && i >= 0, w.Do == Purge && i >= 0 && rules[i].Tags[w.Key] == w.Value:
+			// What is read of a lease that was left may be from before its last renewal or join: it is another value.
 			rules[i].Tags = maps.Clone(rules[i].Tags)
 			delete(rules[i].Tags, w.Key)
 		}

@@ -43,10 +43,31 @@ func (p *planner) leftover(rule Rule, f Family) {
 		c.Do, c.Firm, c.Why = Keep, p.firm(mine), "a range that another target may want"
 	case p.othersLive(rule) || provisioned(rule):
 		c.Do, c.Key, c.Value, c.Why = Leave, mine.Key, mine.Value, "the rule is not mine alone"
+	case p.torn(mine):
+		c.Do, c.FirmFrom, c.Why = Keep, mine.FirmFrom, "no longer wanted, but joined so short a time ago that the leases of others may not be seen yet"
+		p.out.lookAt(shown(mine))
+		p.out.Unshown = later(p.out.Unshown, shown(mine))
 	default:
 		c.Do, c.Key, c.Why = Remove, mine.Key, "no longer wanted, and nobody else holds this rule"
 	}
 	p.out.List = append(p.out.List, c)
+}
+
+// torn reports whether the read may show a rule that I have joined without the tags that it was made with. EC2 does
+// not promise that the tags of one call show at once, and on a rule without a lease of somebody else's mine looks
+// like the last. A lease that cannot be from a join of now protects nobody, and nothing is waited for.
+func (p *planner) torn(mine Lease) bool {
+	return mine.Strange(p.now) == "" && mine.Live(p.now) && p.now.Before(shown(mine)) && !mine.FirmFrom.After(p.now.Add(D+ClockGrain))
+}
+
+// shown is when every read shows all that a rule had when my join of it was planned: it was there already.
+func shown(mine Lease) time.Time { return mine.FirmFrom.Add(Sigma - D) }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // othersLive reports whether somebody else holds the rule, or did a moment ago: a laptop that renews late

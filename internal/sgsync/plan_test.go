@@ -28,6 +28,13 @@ func rule(cidr string, owner Me, leases ...any) Rule {
 	return r
 }
 
+// joined is a rule of bob's that alice has joined at a time from t0. His lease is not seen.
+func joined(after time.Duration) Rule {
+	r := rule("203.0.113.7/32", bob)
+	r.Tags[alice.Key()] = FormatLease(t0.Add(after+alice.Lease), t0.Add(after+D), "x@y")
+	return r
+}
+
 func admin(cidr string) Rule {
 	return Rule{Protocol: "tcp", FromPort: 22, ToPort: 22, CIDR: pfx(cidr)}
 }
@@ -98,6 +105,10 @@ func TestPlan(t *testing.T) {
 		}(), 0, "add 198.51.100.7/32; leave 203.0.113.7/32"},
 		{"new one is a colleague's/join, remove", home, []Rule{rule("198.51.100.7/32", bob, bob, day, -1), rule("203.0.113.7/32", alice, alice, day, -1)}, 0,
 			"join 198.51.100.7/32 pending; remove 203.0.113.7/32"},
+		{"old, joined a moment ago, no other lease seen/add, keep for now", home, []Rule{joined(-Sigma + time.Second)}, 0, "keep 203.0.113.7/32 pending; add 198.51.100.7/32"},
+		{"old, joined long enough ago, no other lease seen/add, remove", home, []Rule{joined(-Sigma)}, 0, "add 198.51.100.7/32; remove 203.0.113.7/32"},
+		{"nothing wanted, joined a moment ago, no other lease seen/keep for now", v4(Family{State: Absent}), []Rule{joined(0)}, 0, "keep 203.0.113.7/32 pending"},
+		{"nothing wanted, firm far ahead: from no join of now/remove", v4(Family{State: Absent}), []Rule{joined(time.Minute)}, 0, "remove 203.0.113.7/32"},
 		{"two old ones/move one, remove one", home, []Rule{rule("203.0.113.7/32", alice, alice, day, -1), rule("203.0.113.8/32", alice, alice, day, -1)}, 0,
 			"move 198.51.100.7/32 from 203.0.113.7/32; remove 203.0.113.8/32"},
 		{"held/kept beside the new one", v4(Family{State: Known, Self: pfxs("198.51.100.7/32"), Held: pfxs("203.0.113.7/32")}),

@@ -91,15 +91,28 @@ func (s *shared) pass(d time.Duration) {
 	}
 }
 
-// read is as stale as EC2 may be, but not older than σ. Tags may lag behind what they are on, or be ahead of it;
-// those of one call show at once.
+// read is as stale as EC2 may be, but not older than σ. What a rule is and each of its tags lag by themselves, also
+// those that came in one call: AWS promises nothing else.
 func (s *shared) read() View {
-	v, tags := s.recent().view, s.recent().view
+	v := s.recent().view
 	v.Rules = slices.Clone(v.Rules)
-	for i, r := range v.Rules {
-		v.Rules[i].Tags = nil
-		if j := slices.IndexFunc(tags.Rules, func(t Rule) bool { return t.ID == r.ID }); j >= 0 {
-			v.Rules[i].Tags = tags.Rules[j].Tags
+	for i := range v.Rules {
+		v.Rules[i].Tags = map[string]string{}
+	}
+	keys := []string{OwnerTag}
+	for _, c := range s.clients {
+		keys = append(keys, c.me.Key())
+	}
+	for _, key := range keys {
+		was := s.recent().view
+		for i, r := range v.Rules {
+			j := slices.IndexFunc(was.Rules, func(t Rule) bool { return t.ID == r.ID })
+			if j < 0 {
+				continue
+			}
+			if value, there := was.Rules[j].Tags[key]; there {
+				v.Rules[i].Tags[key] = value
+			}
 		}
 	}
 	v.AWS, v.Sent = s.now, s.now

@@ -33,13 +33,17 @@ type Client struct {
 // the answer may be waiting behind a long download.
 type countingConn struct {
 	net.Conn
-	reads atomic.Uint64
+	reads  atomic.Uint64
+	broken atomic.Bool // nothing will be read any more
 }
 
 func (c *countingConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.reads.Add(1)
+	}
+	if err != nil {
+		c.broken.Store(true)
 	}
 	return n, err
 }
@@ -60,8 +64,12 @@ func (c *Client) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil && !c.closed {
-		c.err = ErrLostLink
-		if err != nil && !errors.Is(err, ErrLostLink) {
+		switch {
+		case err == nil:
+			c.err = ErrLostLink
+		case errors.Is(err, ErrLostLink): // our own, with the reason
+			c.err = err
+		default:
 			c.err = fmt.Errorf("%w: %w", ErrLostLink, foreign{err})
 		}
 	}
