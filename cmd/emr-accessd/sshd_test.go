@@ -59,6 +59,10 @@ func cmdConsole(ts *testscript.TestScript, _ bool, args []string) {
 	worldOf(ts).sim.SetNode(worldOf(ts).instance, func(n *awssim.NodeSpec) { n.Console = text })
 }
 
+// plainShell is a line for a server whose sessions are not those of the login shell of whoever runs the test: what its files do takes
+// any time, and must not be killed half way.
+const plainShell = `ForceCommand exec sh -c "${SSH_ORIGINAL_COMMAND:-PS1='$ ' exec sh -i}"`
+
 // startSSHD is the same for tests in Go.
 func startSSHD(t *testing.T, w *simWorld, printed bool, lines ...string) *sshServer {
 	t.Helper()

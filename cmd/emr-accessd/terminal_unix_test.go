@@ -28,8 +28,7 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.close)
-	// Not the login shell of whoever runs the test: what its files do takes any time, and must not be killed half way.
-	server := startSSHD(t, w, true, `ForceCommand exec sh -c "${SSH_ORIGINAL_COMMAND:-PS1='$ ' exec sh -i}"`)
+	server := startSSHD(t, w, true, plainShell)
 	return &desk{simWorld: w, server: server, path: newRoad(t, "127.0.0.1:"+server.port)}
 }
 
