@@ -28,6 +28,7 @@ var layers = map[string]int{
 	"internal/mototest": 0, // for tests alone
 	"internal/keeper":   1, "internal/awsclient": 1, "internal/sshsession": 1, "internal/config": 1, "internal/awssim": 1,
 	"packaging":          1,
+	"packaging/release":  1, // makes the packages; needs nothing of the program but its sources
 	"internal/iampolicy": 1, // pure; besides the command, the tests of all calls read it
 	"internal/demo":      2, // puts the simulated AWS and a real SSH server together
 	"internal/netlab":    2, // networks for tests and benchmarks, with the simulated AWS in them

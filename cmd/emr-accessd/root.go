@@ -50,7 +50,7 @@ again. It touches no rule that it did not make.
 	a.flags.register(root.PersistentFlags())
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.syncCommand(), a.statusCommand(), a.ipCommand(), a.connectCommand(),
 		a.proxyCommand(), a.sshConfigCommand(), a.knownHostsCommand(), a.trustCommand(),
-		a.revokeCommand(), a.sweepCommand(), a.auditCommand(), a.closeCommand(), a.clustersCommand(), a.initCommand(), a.policyCommand(), a.pauseCommand(), a.resumeCommand(), a.installCommand(), a.uninstallCommand(), a.startCommand(), a.stopCommand(), a.versionCommand())
+		a.revokeCommand(), a.sweepCommand(), a.auditCommand(), a.closeCommand(), a.clustersCommand(), a.initCommand(), a.policyCommand(), a.pauseCommand(), a.resumeCommand(), a.installCommand(), a.uninstallCommand(), a.startCommand(), a.stopCommand(), a.versionCommand(), a.manCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	return root
 }

@@ -1,0 +1,3 @@
+package main
+
+func (r *release) describe(string) error { return nil }
