@@ -59,13 +59,17 @@ func choose(only string) ([]target, map[string]bool, error) {
 	if len(targets) == 0 {
 		targets = allTargets()
 	}
+	narrowed := len(targets) < len(allTargets())
 	if len(formats) == 0 {
 		for _, f := range allFormats() {
-			formats[f] = true
+			formats[f] = f != "descriptions" || !narrowed
 		}
 	}
-	if slices.ContainsFunc(words, func(w string) bool { return w == "descriptions" }) {
-		formats["archives"] = true // which they describe
+	if formats["descriptions"] {
+		if narrowed {
+			return nil, nil, fmt.Errorf("--only %s: descriptions are of the archives for all systems", only)
+		}
+		formats["archives"] = true
 	}
 	needed := func(t target) bool {
 		return formats["archives"] || formats["sbom"] || t.os == "linux" && slices.ContainsFunc(linuxFormats(), func(f string) bool { return formats[f] })

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// linuxPackages lays out what is special to a distribution and has nfpm pack it (packaging/nfpm.yaml).
+// linuxPackages lays out what is special to a distribution and has nfpm pack it (contents.go).
 func (r *release) linuxPackages(ctx context.Context, t target, stage, made string) error {
 	var wanted []string
 	for _, format := range linuxFormats() {
@@ -40,13 +40,18 @@ func (r *release) linuxPackages(ctx context.Context, t target, stage, made strin
 	}
 	for _, format := range wanted {
 		fmt.Fprintf(r.log, "%s: %s\n", t, format)
-		// nfpm runs on this machine, whatever the package is for. It reads the files by their names in the stage.
-		env := append(hostEnv(),
-			"PACKAGE_ARCH="+t.arch, "PACKAGE_VERSION="+r.versionFor(format), "PACKAGE_MAINTAINER="+r.publisher.String(),
-			"PACKAGE_VENDOR="+r.publisher.name, "PACKAGE_HOMEPAGE=https://"+project, "PACKAGE_SUMMARY="+summary,
-			fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.date.Unix()), "TZ=UTC")
+		config, err := r.nfpmConfig(format, t.arch, os.DirFS(stage))
+		if err != nil {
+			return err
+		}
+		name := filepath.Join(stage, "nfpm-"+format+".json")
+		if err := os.WriteFile(name, config, 0o644); err != nil {
+			return err
+		}
+		// nfpm runs on this machine, whatever the package is for.
+		env := append(hostEnv(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.date.Unix()), "TZ=UTC")
 		if _, err := command(ctx, stage, env, "go", "run", nfpmModule, "package",
-			"--config", filepath.Join(r.source, "packaging", "nfpm.yaml"), "--packager", format, "--target", made+string(filepath.Separator)); err != nil {
+			"--config", name, "--packager", format, "--target", made+string(filepath.Separator)); err != nil {
 			return err
 		}
 	}

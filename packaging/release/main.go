@@ -95,7 +95,7 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	if r.source, err = os.Getwd(); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(r.source, "packaging", "nfpm.yaml")); err != nil {
+	if _, err := os.Stat(filepath.Join(r.source, "packaging", "build")); err != nil {
 		return fmt.Errorf("not in the project's root folder; start packaging/build instead: %w", err)
 	}
 	r.out = *out
@@ -111,11 +111,12 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	if r.url, err = parseURL(*url); err != nil {
 		return usageError{err}
 	}
-	if r.url == "" || *publisher == "" {
-		if r.formats["descriptions"] && *only != "" && strings.Contains(","+*only+",", ",descriptions,") {
-			return usageError{errors.New("descriptions need --url and --publisher")}
+	if r.formats["descriptions"] && (r.url == "" || *publisher == "") {
+		if strings.Contains(*only, "descriptions") {
+			return usageError{errors.New("descriptions name who publishes and where: they need --publisher and --url")}
 		}
 		r.formats["descriptions"] = false
+		fmt.Fprintln(log, "no Homebrew, Scoop and winget descriptions, which need --publisher and --url")
 	}
 	if err := r.identify(ctx, *ver, *commit, cmp.Or(*date, os.Getenv("SOURCE_DATE_EPOCH"))); err != nil {
 		return err

@@ -38,11 +38,9 @@ func (r *release) make(ctx context.Context) error {
 		}
 	}
 	if r.formats["descriptions"] {
-		if err := r.describe(made); err != nil {
+		if err := r.describe(shared, made); err != nil {
 			return err
 		}
-	} else if r.url == "" {
-		fmt.Fprintln(r.log, "no Homebrew, Scoop and winget descriptions: they need --url and --publisher")
 	}
 	if err := writeSums(made); err != nil {
 		return err
@@ -184,7 +182,7 @@ func replace(from, to string) error {
 	}
 	for line := range strings.Lines(string(old)) {
 		_, name, ok := strings.Cut(strings.TrimSpace(line), "  ")
-		if !ok || name != filepath.Base(name) || !strings.HasPrefix(name, "emr-accessd") {
+		if !ok || name != filepath.Base(name) {
 			continue
 		}
 		if err := os.Remove(filepath.Join(to, name)); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -35,18 +35,19 @@ func (v version) String() string { return v.core + prefixed("-", v.pre) + prefix
 func (v version) tilde() string { return v.core + prefixed("~", v.pre) + prefixed("+", v.meta) }
 
 // arch is the version of pacman, which allows no hyphen and sorts 1.2.3rc1 before 1.2.3 (vercmp(8)).
-func (v version) arch() string {
-	return v.core + strings.ReplaceAll(v.pre, ".", "") + prefixed("+", v.meta)
+func (v version) arch() string { return v.core + v.numbered() + prefixed("+", v.meta) }
+
+// numbered is the word and the first number of what comes before a release: rc1.
+func (v version) numbered() string {
+	word, rest, _ := strings.Cut(v.pre, ".")
+	number, _, _ := strings.Cut(rest, ".")
+	return word + number
 }
 
 // apk is the version of Alpine: a suffix is a word and a number. The commits since a tag are its "_p"; anything else
 // after a + has no place.
 func (v version) apk() string {
-	s := v.core
-	if word, rest, ok := strings.Cut(v.pre, "."); ok {
-		number, _, _ := strings.Cut(rest, ".")
-		s += "_" + word + number
-	}
+	s := v.core + prefixed("_", v.numbered())
 	if number, _, _ := strings.Cut(v.meta, "."); number != "" && strings.Trim(number, "0123456789") == "" {
 		s += "_p" + number
 	}
