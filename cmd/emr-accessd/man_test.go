@@ -69,7 +69,7 @@ func TestManPageText(t *testing.T) {
 	cmd.Flags().Bool("yes", false, ".hidden at the start")
 	root.AddCommand(cmd)
 	got := manPage(cmd, "1\n.SH x", time.Time{})
-	want := `.TH "TOOL\-DO" "1" "" "emr\-accessd 1 .SH x" "User Commands"
+	want := `.TH "TOOL-DO" "1" "" "emr-accessd 1 .SH x" "User Commands"
 .SH NAME
 tool\-do \- do "it" \- now
 .SH SYNOPSIS
@@ -114,9 +114,9 @@ func TestManCommand(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"man", "connect"}, 0, `.TH "EMR\-ACCESSD\-CONNECT"`},
-		{[]string{"man"}, 0, `.TH "EMR\-ACCESSD"`},
-		{[]string{"man", "completion", "bash"}, 0, `.TH "EMR\-ACCESSD\-COMPLETION\-BASH"`},
+		{[]string{"man", "connect"}, 0, `.TH "EMR-ACCESSD-CONNECT"`},
+		{[]string{"man"}, 0, `.TH "EMR-ACCESSD"`},
+		{[]string{"man", "completion", "bash"}, 0, `.TH "EMR-ACCESSD-COMPLETION-BASH"`},
 		{[]string{"man", "nothing"}, 2, `there is no command "nothing"`},
 		{[]string{"man", "--to", dir, "connect"}, 2, "name no command"},
 		{[]string{"man", "--to", dir}, 0, ""},

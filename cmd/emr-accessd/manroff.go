@@ -15,7 +15,7 @@ func (p *roff) line(s string) { p.WriteString(s + "\n") }
 func (p *roff) macro(name string, args ...string) {
 	p.WriteString("." + name)
 	for _, arg := range args {
-		p.WriteString(` "` + strings.ReplaceAll(roffText(arg), `"`, `\(dq`) + `"`)
+		p.WriteString(` "` + strings.ReplaceAll(strings.ReplaceAll(roffText(arg), `"`, `\(dq`), `\-`, "-") + `"`)
 	}
 	p.WriteString("\n")
 }
@@ -32,6 +32,7 @@ func (p *roff) item(term, text string) {
 // prose takes a text as --help shows it: paragraphs, and indented lines that stay as they are.
 func (p *roff) prose(s string) {
 	inBlock, between := false, false
+	begins := strings.HasPrefix(strings.TrimLeft(s, "\n"), " ") // a section begins a paragraph by itself
 	for line := range strings.Lines(strings.Trim(s, "\n") + "\n") {
 		line = strings.TrimRight(line, " \n")
 		asIs := strings.HasPrefix(line, "  ") || strings.HasPrefix(line, "\t")
@@ -39,6 +40,8 @@ func (p *roff) prose(s string) {
 		case line == "":
 			between = true
 			continue
+		case asIs && begins:
+			p.line(".RS 2\n.nf")
 		case asIs && !inBlock:
 			p.line(".PP\n.RS 2\n.nf")
 		case asIs && between:
@@ -48,7 +51,7 @@ func (p *roff) prose(s string) {
 		case between:
 			p.line(".PP")
 		}
-		inBlock, between = asIs, false
+		inBlock, between, begins = asIs, false, false
 		if asIs {
 			line = strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(line, "\t"), "  "), "\t", "    ")
 		}
@@ -62,7 +65,7 @@ func (p *roff) prose(s string) {
 // flags lists options: those that --help shows, or those that it hides.
 func (p *roff) flags(set *pflag.FlagSet, hidden bool) {
 	set.VisitAll(func(f *pflag.Flag) {
-		if f.Hidden != hidden || f.Deprecated != "" {
+		if f.Hidden != hidden || f.Deprecated != "" || f.Name == "help" {
 			return
 		}
 		term := bold("--" + f.Name)
