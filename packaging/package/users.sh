@@ -11,10 +11,17 @@ for_users() {
 	done
 }
 
+# for_services VERB does it to the users' own services, and to those that "emr-accessd install --system" made.
+for_services() {
+	for_users "$1" emr-accessd.service
+	[ -d /run/systemd/system ] || return 0
+	systemctl --quiet "$1" 'emr-accessd@*.service' >/dev/null 2>&1 || true
+}
+
 # restarted lets services that run go on with the new program, and leaves alone those that do not run.
 restarted() {
 	for_users daemon-reload
-	for_users try-restart emr-accessd.service
+	for_services try-restart
 }
 
 # welcome says what to do, once. The service is enabled for nobody: there is no configuration yet.
