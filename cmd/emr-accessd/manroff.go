@@ -109,6 +109,7 @@ func (p *roff) common() {
 	p.item(bold("~/.local/state/emr-accessd"), "the state folder, with the host keys (macOS: as above)")
 	p.section("SEE ALSO")
 	p.line(bold("ssh") + "(1), " + bold("ssh_config") + "(5), " + bold("systemctl") + "(1)")
+	p.prose("\nThe texts in docs/ come with the program; Linux packages put them into /usr/share/doc/emr-accessd.")
 }
 
 func bold(s string) string { return `\fB` + roffText(s) + `\fR` }

@@ -82,6 +82,11 @@ func (r *release) nfpmConfig(format, arch string, stage fs.FS) ([]byte, error) {
 			files = append(files, file)
 		}
 	}
+	if format == "rpm" { // which leaves behind folders that no package says are its own
+		for _, folder := range []string{"/usr/share/doc/emr-accessd", "/usr/share/doc/emr-accessd/docs", "/usr/share/doc/emr-accessd/examples", "/usr/share/licenses/emr-accessd"} {
+			files = append(files, dict{"dst": folder, "type": "dir", "file_info": dict{"mode": 0o755, "owner": "root", "group": "root", "mtime": r.date.Format(time.RFC3339)}})
+		}
+	}
 	summary := summary
 	if format == "rpm" { // which wants a capital letter, as Debian does not
 		summary = strings.ToUpper(summary[:1]) + summary[1:]

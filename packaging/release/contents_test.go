@@ -64,7 +64,7 @@ func TestContents(t *testing.T) {
 			}
 			there[c.Dst] = true
 			want := os.FileMode(0o644)
-			if path.Dir(c.Dst) == "/usr/bin" {
+			if path.Dir(c.Dst) == "/usr/bin" || c.Type == "dir" {
 				want = 0o755
 			}
 			if c.Info.Mode != want || c.Info.Owner != "root" || c.Info.Group != "root" || c.Info.Mtime != "2026-11-28T13:20:28Z" {
@@ -72,6 +72,12 @@ func TestContents(t *testing.T) {
 			}
 			if !strings.HasPrefix(c.Dst, "/usr/") {
 				t.Errorf("%s: %s: a package that writes to /etc or /var has to be cleaned up after", format, c.Dst)
+			}
+		}
+		for _, c := range config.Contents { // what is in a folder of our own goes with that folder
+			folder := path.Dir(c.Dst)
+			if format == "rpm" && c.Type != "dir" && strings.Contains(folder, "/emr-accessd") && !there[folder] {
+				t.Errorf("rpm: nobody removes %s", folder)
 			}
 		}
 		for file, wanted := range map[string]bool{
