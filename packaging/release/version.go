@@ -83,7 +83,7 @@ func gitState(ctx context.Context, dir string) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	changed, err := git("status", "--porcelain", "--untracked-files=no")
+	changed, err := git("status", "--porcelain", "--untracked-files=normal")
 	if err != nil {
 		return state{}, err
 	}
