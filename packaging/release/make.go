@@ -22,7 +22,7 @@ func (r *release) make(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }() // in the system's folder for such things, which is emptied anyway
 	made := filepath.Join(work, "made")
 	if err := os.Mkdir(made, 0o755); err != nil {
 		return err
