@@ -11,17 +11,18 @@ for_users() {
 	done
 }
 
-# for_services VERB does it to the users' own services, and to those that "emr-accessd install --system" made.
+# for_services VERBS… does it to the users' own services, and to those that "emr-accessd install --system" made.
 for_services() {
-	for_users "$1" emr-accessd.service
+	for_users "$@" emr-accessd.service
 	[ -d /run/systemd/system ] || return 0
-	systemctl --quiet "$1" 'emr-accessd@*.service' >/dev/null 2>&1 || true
+	systemctl --quiet "$@" 'emr-accessd@*.service' >/dev/null 2>&1 || true
 }
 
-# restarted lets services that run go on with the new program, and leaves alone those that do not run.
+# restarted lets services that run go on with the new program, and leaves alone those that do not run. It does not wait
+# for them: a service that cannot start is no reason to hold up an upgrade.
 restarted() {
 	for_users daemon-reload
-	for_services try-restart
+	for_services --no-block try-restart
 }
 
 # welcome says what to do, once. The service is enabled for nobody: there is no configuration yet.

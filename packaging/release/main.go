@@ -119,6 +119,9 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 		r.formats["descriptions"] = false
 		fmt.Fprintln(log, "no Homebrew, Scoop and winget descriptions, which need --publisher and --url")
 	}
+	if r.formats["descriptions"] && identifier(r.publisher.name) == identifier("") {
+		return usageError{fmt.Errorf("--publisher %q: winget's identifier is made of its letters A to Z, and there is none", r.publisher.name)}
+	}
 	if err := r.identify(ctx, *ver, *commit, cmp.Or(*date, os.Getenv("SOURCE_DATE_EPOCH"))); err != nil {
 		return err
 	}
