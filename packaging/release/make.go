@@ -28,12 +28,19 @@ func (r *release) make(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(r.log, "emr-accessd %s, commit %s, %s\n", r.version, r.commit, r.date.Format("2006-01-02 15:04:05Z"))
+	// Licences come first: a build that may not be passed on need not be waited for.
+	works := map[target][]borrowed{}
+	for _, t := range r.targets {
+		if works[t], err = thirdParty(ctx, r.source, t); err != nil {
+			return fmt.Errorf("%s: %w", t, err)
+		}
+	}
 	shared, err := r.documents(ctx, work)
 	if err != nil {
 		return err
 	}
 	for _, t := range r.targets {
-		if err := r.makeTarget(ctx, t, shared, filepath.Join(work, t.String()), made); err != nil {
+		if err := r.makeTarget(ctx, t, works[t], shared, filepath.Join(work, t.String()), made); err != nil {
 			return fmt.Errorf("%s: %w", t, err)
 		}
 	}
@@ -52,16 +59,12 @@ func (r *release) make(ctx context.Context) error {
 }
 
 // makeTarget makes everything for one system and processor.
-func (r *release) makeTarget(ctx context.Context, t target, shared, stage, made string) error {
+func (r *release) makeTarget(ctx context.Context, t target, works []borrowed, shared, stage, made string) error {
 	fmt.Fprintf(r.log, "%s: build\n", t)
 	if err := os.CopyFS(stage, os.DirFS(shared)); err != nil {
 		return err
 	}
 	if err := r.build(ctx, t, filepath.Join(stage, t.program())); err != nil {
-		return err
-	}
-	works, err := thirdParty(ctx, r.source, t)
-	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(stage, "THIRD_PARTY_LICENSES"), notices(r.version.String(), works), 0o644); err != nil {

@@ -63,7 +63,7 @@ const noAssertion = "NOASSERTION"
 
 // writeSBOM writes the bill of materials of one system's program: the modules that are compiled into it, with the
 // licences that they come with.
-func (r *release) writeSBOM(t target, works []work, program, made string) error {
+func (r *release) writeSBOM(t target, works []borrowed, program, made string) error {
 	sum, err := fileSum(program)
 	if err != nil {
 		return err

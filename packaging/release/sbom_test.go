@@ -14,7 +14,7 @@ func TestSBOM(t *testing.T) {
 	if err := os.WriteFile(program, nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	works := []work{
+	works := []borrowed{
 		{module: "example.org/two", version: "v2.0.0+incompatible", texts: []text{{licence: "MIT"}, {licence: "BSD-3-Clause"}, {licence: "MIT"}, {file: "NOTICE"}}},
 		{module: "std", version: "1.26.8", texts: []text{{licence: "BSD-3-Clause"}}},
 	}

@@ -19,8 +19,8 @@ import (
 	"strings"
 )
 
-// work is somebody else's code in the program.
-type work struct {
+// borrowed is somebody else's code in the program.
+type borrowed struct {
 	module, version string
 	sum             string // the module's hash of go.sum, h1:…
 	dir             string
@@ -35,7 +35,7 @@ type text struct {
 }
 
 // licences are the identifiers of a work.
-func (w work) licences() []string {
+func (w borrowed) licences() []string {
 	var ids []string
 	for _, t := range w.texts {
 		if t.licence != "" {
@@ -48,7 +48,7 @@ func (w work) licences() []string {
 
 // thirdParty finds the works in the program for one system: of each package that is compiled into it, the texts in
 // its folder and in those above, up to the module's. A licence that nobody has looked at is an error.
-func thirdParty(ctx context.Context, source string, t target) ([]work, error) {
+func thirdParty(ctx context.Context, source string, t target) ([]borrowed, error) {
 	out, err := command(ctx, source, t.env(), "go", "list", "-deps", "-json=Dir,Standard,Module", "./cmd/emr-accessd")
 	if err != nil {
 		return nil, err
@@ -57,8 +57,8 @@ func thirdParty(ctx context.Context, source string, t target) ([]work, error) {
 	if err != nil {
 		return nil, err
 	}
-	std := &work{module: "std", version: strings.TrimPrefix(runtime.Version(), "go"), dir: strings.TrimSpace(string(goroot))}
-	works := map[string]*work{"std": std}
+	std := &borrowed{module: "std", version: strings.TrimPrefix(runtime.Version(), "go"), dir: strings.TrimSpace(string(goroot))}
+	works := map[string]*borrowed{"std": std}
 	folders := map[string][]string{"std": {std.dir}} // to be looked at for texts
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p struct {
@@ -83,27 +83,27 @@ func thirdParty(ctx context.Context, source string, t target) ([]work, error) {
 		}
 		m := p.Module
 		if works[m.Path] == nil {
-			works[m.Path] = &work{module: m.Path, version: m.Version, sum: m.Sum, dir: m.Dir}
+			works[m.Path] = &borrowed{module: m.Path, version: m.Version, sum: m.Sum, dir: m.Dir}
 		}
 		for dir := p.Dir; len(dir) >= len(m.Dir); dir = filepath.Dir(dir) {
 			folders[m.Path] = append(folders[m.Path], dir)
 		}
 	}
-	var found []work
+	var found []borrowed
 	for module, w := range works {
 		if err := w.read(folders[module]); err != nil {
 			return nil, err
 		}
 		found = append(found, *w)
 	}
-	slices.SortFunc(found, func(a, b work) int { return cmp.Compare(a.module, b.module) })
+	slices.SortFunc(found, func(a, b borrowed) int { return cmp.Compare(a.module, b.module) })
 	return found, nil
 }
 
 // legal are the names of the files that go with a work.
 var legal = regexp.MustCompile(`(?i)^(?:licen[cs]e|notice|copying|copyright|patents|unlicense)(?:[.-](?:txt|md|[a-z0-9]+))?$`)
 
-func (w *work) read(folders []string) error {
+func (w *borrowed) read(folders []string) error {
 	slices.Sort(folders)
 	for _, dir := range slices.Compact(folders) {
 		entries, err := os.ReadDir(dir)
@@ -165,7 +165,7 @@ func fingerprint(licence string) string {
 }
 
 // notices is the text THIRD_PARTY_LICENSES. A text that several works share is there once.
-func notices(version string, works []work) []byte {
+func notices(version string, works []borrowed) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "emr-accessd %s is under the Apache License 2.0 (LICENSE). It contains the works of others:\n\n", version)
 	sources := map[string][]string{}

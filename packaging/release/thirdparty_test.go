@@ -47,7 +47,7 @@ func TestThirdParty(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := map[string]work{}
+	names := map[string]borrowed{}
 	for _, w := range works {
 		names[w.module] = w
 	}
@@ -96,7 +96,7 @@ func TestUnknownLicence(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w := work{module: "example.org/x", version: "v1.0.0", dir: dir}
+		w := borrowed{module: "example.org/x", version: "v1.0.0", dir: dir}
 		err := w.read([]string{dir, filepath.Join(dir, ".")})
 		if name == "hidden" {
 			err = w.read([]string{filepath.Join(dir, "sub")})
