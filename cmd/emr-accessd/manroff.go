@@ -98,18 +98,21 @@ func (p *roff) common() {
 	} {
 		p.item(bold(code[0]), code[1])
 	}
-	p.prose("\nconnect ends with the remote exit status, or with 255 for its own failures.")
+	p.line(".PP")
+	p.prose("connect ends with the remote exit status, or with 255 for its own failures.")
 	p.section("ENVIRONMENT")
 	p.item(bold("EMR_ACCESSD_CONFIG"), "another configuration file")
 	p.item(bold("EMR_ACCESSD_STATE"), "another state folder")
 	p.item(bold("NO_COLOR"), "no colours, whatever the value")
-	p.prose("\nAWS_PROFILE, AWS_REGION, AWS_CONFIG_FILE and the others mean what they mean to the aws command.")
+	p.line(".PP")
+	p.prose("AWS_PROFILE, AWS_REGION, AWS_CONFIG_FILE and the others mean what they mean to the aws command.")
 	p.section("FILES")
 	p.item(bold("~/.config/emr-accessd/config.toml"), "the configuration (macOS: ~/Library/Application Support/emr-accessd/config.toml)")
 	p.item(bold("~/.local/state/emr-accessd"), "the state folder, with the host keys (macOS: as above)")
 	p.section("SEE ALSO")
 	p.line(bold("ssh") + "(1), " + bold("ssh_config") + "(5), " + bold("systemctl") + "(1)")
-	p.prose("\nThe texts in docs/ come with the program; Linux packages put them into /usr/share/doc/emr-accessd.")
+	p.line(".PP")
+	p.prose("The texts in docs/ come with the program; Linux packages put them into /usr/share/doc/emr-accessd.")
 }
 
 func bold(s string) string { return `\fB` + roffText(s) + `\fR` }
