@@ -102,13 +102,13 @@ func (r *release) nfpmConfig(format, arch string, stage fs.FS) ([]byte, error) {
 	case "deb":
 		config["recommends"] = []string{"ca-certificates"}
 		config["scripts"] = dict{"postinstall": "package/postinst", "preremove": "package/prerm", "postremove": "package/postrm"}
-		config["deb"] = dict{"compression": "xz"}
+		config["deb"] = dict{"compression": "gzip"} // xz saves a tenth and takes three times as long
 	case "rpm":
 		config["suggests"], config["recommends"] = []string{"openssh-clients"}, []string{"ca-certificates"}
 		config["scripts"] = dict{"postinstall": "package/post.rpm", "preremove": "package/preun.rpm", "postremove": "package/postun.rpm"}
 		config["description"] = description
 		// nfpm would write this machine's name.
-		config["rpm"] = dict{"summary": summary, "group": "Applications/Internet", "compression": "xz", "buildhost": "localhost", "packager": r.publisher.String()}
+		config["rpm"] = dict{"summary": summary, "group": "Applications/Internet", "compression": "gzip", "buildhost": "localhost", "packager": r.publisher.String()}
 	case "apk":
 		delete(config, "suggests") // it has no such thing
 		config["depends"] = []string{"ca-certificates-bundle"}
