@@ -81,15 +81,15 @@ func manPage(cmd *cobra.Command, version string, date time.Time) string {
 	p.line(roffText(manName(cmd)) + ` \- ` + roffText(cmd.Short))
 	p.section("SYNOPSIS")
 	if cmd.HasAvailableSubCommands() {
-		p.line(bold(cmd.CommandPath()) + ` \fIcommand\fR [\fIflags\fR]`)
+		p.line(roffBold(cmd.CommandPath()) + ` \fIcommand\fR [\fIflags\fR]`)
 	} else {
-		p.line(bold(cmd.CommandPath()) + roffText(strings.TrimPrefix(cmd.UseLine(), cmd.CommandPath())))
+		p.line(roffBold(cmd.CommandPath()) + roffText(strings.TrimPrefix(cmd.UseLine(), cmd.CommandPath())))
 	}
 	p.section("DESCRIPTION")
 	if cmd.Long != "" {
 		p.prose(cmd.Long)
 	} else {
-		p.prose(sentence(cmd.Short))
+		p.prose(roffSentence(cmd.Short))
 	}
 	if cmd.HasExample() {
 		p.section("EXAMPLES")
@@ -99,7 +99,7 @@ func manPage(cmd *cobra.Command, version string, date time.Time) string {
 		p.section("COMMANDS")
 		for _, sub := range documented(cmd)[1:] {
 			if sub.Parent() == cmd {
-				p.item(bold(manName(sub))+"(1)", sub.Short)
+				p.item(roffBold(manName(sub))+"(1)", sub.Short)
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func manPage(cmd *cobra.Command, version string, date time.Time) string {
 	if cmd.HasParent() {
 		p.section("SEE ALSO")
 		parent := cmd.Parent()
-		p.line(bold(manName(parent)) + `(1), which has the options of all commands, the files and the exit codes.`)
+		p.line(roffBold(manName(parent)) + `(1), which has the options of all commands, the files and the exit codes.`)
 		return p.String()
 	}
 	p.section("OPTIONS FROM THE CONFIGURATION")
@@ -120,7 +120,7 @@ func manPage(cmd *cobra.Command, version string, date time.Time) string {
 	return p.String()
 }
 
-func sentence(s string) string {
+func roffSentence(s string) string {
 	if s == "" {
 		return s
 	}

@@ -32,7 +32,7 @@ func TestManPages(t *testing.T) {
 		}
 	}
 	for _, cmd := range newRoot(&app{}).Commands() {
-		if !cmd.Hidden && !strings.Contains(all["emr-accessd"], bold(manName(cmd))+"(1)\n") {
+		if !cmd.Hidden && !strings.Contains(all["emr-accessd"], roffBold(manName(cmd))+"(1)\n") {
 			t.Errorf("emr-accessd(1) does not name %s", cmd.Name())
 		}
 	}

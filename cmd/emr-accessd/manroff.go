@@ -68,9 +68,9 @@ func (p *roff) flags(set *pflag.FlagSet, hidden bool) {
 		if f.Hidden != hidden || f.Deprecated != "" || f.Name == "help" {
 			return
 		}
-		term := bold("--" + f.Name)
+		term := roffBold("--" + f.Name)
 		if f.Shorthand != "" {
-			term = bold("-"+f.Shorthand) + ", " + term
+			term = roffBold("-"+f.Shorthand) + ", " + term
 		}
 		value, usage := pflag.UnquoteUsage(f)
 		if value != "" {
@@ -96,26 +96,26 @@ func (p *roff) common() {
 		{"4", "credentials: sign in to AWS again"},
 		{"5", "the own address is not known for certain"},
 	} {
-		p.item(bold(code[0]), code[1])
+		p.item(roffBold(code[0]), code[1])
 	}
 	p.line(".PP")
 	p.prose("connect ends with the remote exit status, or with 255 for its own failures.")
 	p.section("ENVIRONMENT")
-	p.item(bold("EMR_ACCESSD_CONFIG"), "another configuration file")
-	p.item(bold("EMR_ACCESSD_STATE"), "another state folder")
-	p.item(bold("NO_COLOR"), "no colours, whatever the value")
+	p.item(roffBold("EMR_ACCESSD_CONFIG"), "another configuration file")
+	p.item(roffBold("EMR_ACCESSD_STATE"), "another state folder")
+	p.item(roffBold("NO_COLOR"), "no colours, whatever the value")
 	p.line(".PP")
 	p.prose("AWS_PROFILE, AWS_REGION, AWS_CONFIG_FILE and the others mean what they mean to the aws command.")
 	p.section("FILES")
-	p.item(bold("~/.config/emr-accessd/config.toml"), "the configuration (macOS: ~/Library/Application Support/emr-accessd/config.toml)")
-	p.item(bold("~/.local/state/emr-accessd"), "the state folder, with the host keys (macOS: as above)")
+	p.item(roffBold("~/.config/emr-accessd/config.toml"), "the configuration (macOS: ~/Library/Application Support/emr-accessd/config.toml)")
+	p.item(roffBold("~/.local/state/emr-accessd"), "the state folder, with the host keys (macOS: as above)")
 	p.section("SEE ALSO")
-	p.line(bold("ssh") + "(1), " + bold("ssh_config") + "(5), " + bold("systemctl") + "(1)")
+	p.line(roffBold("ssh") + "(1), " + roffBold("ssh_config") + "(5), " + roffBold("systemctl") + "(1)")
 	p.line(".PP")
 	p.prose("The texts in docs/ come with the program; Linux packages put them into /usr/share/doc/emr-accessd.")
 }
 
-func bold(s string) string { return `\fB` + roffText(s) + `\fR` }
+func roffBold(s string) string { return `\fB` + roffText(s) + `\fR` }
 
 // roffText makes a line of text that means nothing to roff. Hyphens become the minus that can be copied into a
 // shell; what is not ASCII is named by its number, so that the page needs no encoding.
