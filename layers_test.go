@@ -33,6 +33,7 @@ var layers = map[string]int{
 	"internal/notify":    1, // knows nothing of what it tells
 	"packaging":          1,
 	"internal/svcmgr":    2, // writes what packaging renders
+	"packaging/release":  1, // makes the packages; needs nothing of the program but its sources
 	"internal/iampolicy": 1, // pure; besides the command, the tests of all calls read it
 	"internal/tunnel":    2, // listens here, and has the connections made by sshsession's server
 	"internal/demo":      2, // puts the simulated AWS and a real SSH server together

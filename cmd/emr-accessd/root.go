@@ -51,6 +51,7 @@ again. It touches no rule that it did not make.
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	a.flags.register(root.PersistentFlags())
+	root.AddCommand(a.manCommand())
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.syncCommand(), a.statusCommand(), a.ipCommand(), a.connectCommand(),
 		a.putCommand(), a.getCommand(), a.proxyCommand(), a.sshConfigCommand(), a.knownHostsCommand(), a.trustCommand(),
 		a.revokeCommand(), a.sweepCommand(), a.auditCommand(), a.doctorCommand(), a.closeCommand(), a.clustersCommand(), a.initCommand(), a.policyCommand(), a.pauseCommand(), a.resumeCommand(), a.installCommand(), a.uninstallCommand(), a.startCommand(), a.stopCommand(), a.versionCommand())

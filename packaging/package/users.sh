@@ -1,0 +1,33 @@
+#!/bin/sh
+# packaging/release puts this in front of every script that follows, because a package's scripts cannot share a file.
+set -e
+
+# for_users VERBS… tells the service manager of every user who is logged in. A manager that does not answer is no
+# reason for the packages to be left half done.
+for_users() {
+	[ -d /run/systemd/system ] || return 0 # a chroot, a container, or another init
+	for uid in $(systemctl --plain --no-legend list-units 'user@*.service' 2>/dev/null | sed -n 's/^ *user@\([0-9][0-9]*\)\.service .*/\1/p'); do
+		systemctl --quiet --user --machine="$uid@" "$@" >/dev/null 2>&1 || true
+	done
+}
+
+# for_services VERBS… does it to the users' own services, and to those that "emr-accessd install --system" made.
+for_services() {
+	for_users "$@" emr-accessd.service
+	[ -d /run/systemd/system ] || return 0
+	systemctl --quiet "$@" 'emr-accessd@*.service' >/dev/null 2>&1 || true
+}
+
+# restarted lets services that run go on with the new program, and leaves alone those that do not run. It does not wait
+# for them: a service that cannot start is no reason to hold up an upgrade.
+restarted() {
+	for_users daemon-reload
+	for_services --no-block try-restart
+}
+
+# welcome says what to do, once. The service is enabled for nobody: there is no configuration yet.
+welcome() {
+	echo "emr-accessd is started for nobody yet. As yourself, not as root:"
+	echo "  emr-accessd init       write a configuration for a cluster that you pick"
+	echo "  emr-accessd install    follow your address from now on, and after each login"
+}
