@@ -31,7 +31,7 @@ var layers = map[string]int{
 	"internal/iampolicy": 1, // pure; besides the command, the tests of all calls read it
 	"internal/demo":      2, // puts the simulated AWS and a real SSH server together
 	"internal/netlab":    2, // networks for tests and benchmarks, with the simulated AWS in them
-	"cmd/emr-accessd":    3, "bench/roam": 3,
+	"cmd/emr-accessd":    3, "bench/roam": 3, "bench/soak": 3,
 }
 
 // reserved modules are imported by some packages only.
@@ -47,7 +47,7 @@ var reserved = []struct {
 	{"github.com/pelletier/go-toml", "internal/config", "the file is read in one place"},
 	{"testing", "internal/mototest", "the program must not carry its tests"},
 	{module + "internal/mototest", "", "it is for tests alone"},
-	{module + "internal/netlab", "bench/roam", "it changes the computer's networks as root: for tests and benchmarks alone"},
+	{module + "internal/netlab", "bench/roam bench/soak", "it changes the computer's networks as root: for tests and benchmarks alone"},
 }
 
 func TestLayers(t *testing.T) {

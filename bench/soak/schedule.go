@@ -1,0 +1,82 @@
+//go:build linux
+
+package main
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// kind is what is made to go wrong.
+type kind string
+
+// The kinds, by what they are done to. A world has one track for each: faults of one track follow one another, those of
+// different tracks overlap.
+var (
+	networkKinds = []kind{"another network", "another address behind the router", "offline", "same private address elsewhere",
+		"packets lost", "packets late", "no name server", "captive portal"}
+	sourceKinds = []kind{"echoes down", "echo lies", "echoes say garbage", "echoes say HTML", "echoes slow", "STUN down", "STUN lies", "STUN says garbage"}
+	apiKinds    = []kind{"throttled", "error 500", "lost before the effect", "answer lost after the effect", "API slow", "API says HTML",
+		"credentials expired", "reads stale", "AWS's clock wrong"}
+	processKinds = []kind{"killed", "half a state file", "restarted", "asleep", "disk full"}
+	// lastingKinds leave the process alive, so that what it leaks adds up.
+	lastingKinds = []kind{"asleep", "disk full"}
+)
+
+// churn is how often a storm deals the kinds that end the process: only some worlds have them.
+const churn = 2
+
+// fault is one of a storm.
+type fault struct {
+	Kind  kind
+	After time.Duration // since the end of the one before on its track
+	For   time.Duration
+	N     uint64 // its details
+}
+
+// storm has the faults of each track, in order.
+type storm [4][]fault
+
+// The tracks of a storm.
+const (
+	networkTrack = iota
+	sourceTrack
+	apiTrack
+	processTrack
+)
+
+// newStorm deals each kind once, in an order and with lengths that depend on nothing but the arguments.
+func newStorm(seed uint64, world, number int, lasting bool) (s storm) {
+	r := rand.New(rand.NewPCG(seed, uint64(world)<<32|uint64(number)))
+	process := lastingKinds
+	if !lasting {
+		process = append([]kind{}, processKinds...)
+		for range churn - 1 {
+			process = append(process, processKinds[:3]...)
+		}
+	}
+	for track, deck := range [][]kind{networkKinds, sourceKinds, apiKinds, process} {
+		// About 35 s a track, whatever it has.
+		slot := 35 * time.Second / time.Duration(len(deck))
+		slot = min(slot, 8*time.Second)
+		for _, i := range r.Perm(len(deck)) {
+			held := slot/4 + rand2(r, slot/2)
+			s[track] = append(s[track], fault{deck[i], slot/8 + rand2(r, slot/4), held, r.Uint64()})
+		}
+	}
+	return s
+}
+
+// rand2 is a random duration below d.
+func rand2(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
+
+// allKinds are the kinds of all tracks.
+func allKinds() (all []kind) {
+	for _, kinds := range [][]kind{networkKinds, sourceKinds, apiKinds, processKinds} {
+		all = append(all, kinds...)
+	}
+	return all
+}
+
+// wanted is how often each kind must have been injected in a run: 100 times in half an hour, and in proportion.
+func wanted(d time.Duration) int { return int(100 * d / (30 * time.Minute)) }
