@@ -51,7 +51,7 @@ func (k *leak) look(ctx context.Context, p *process, first bool) error {
 	return err
 }
 
-// goroutines ends the daemon with a dump of its goroutines, and a fresh one likewise.
+// goroutines ends the daemon with a dump of its goroutines, and a fresh one likewise. None runs after that.
 func (k *leak) goroutines(ctx context.Context, l *laptop) (err error) {
 	if k.Goroutines, err = l.dump(); err != nil {
 		return err
@@ -59,10 +59,8 @@ func (k *leak) goroutines(ctx context.Context, l *laptop) (err error) {
 	if err := errors.Join(l.start(), l.settle(ctx), wait(ctx, quiet)); err != nil {
 		return err
 	}
-	if k.FreshGoroutines, err = l.dump(); err != nil {
-		return err
-	}
-	return l.start()
+	k.FreshGoroutines, err = l.dump()
+	return err
 }
 
 var goroutine = regexp.MustCompile(`(?m)^goroutine \d+ .*:$`)

@@ -79,7 +79,8 @@ func (p *process) stop(s unix.Signal) error {
 		<-p.ended
 		return fmt.Errorf("the daemon does not end; it wrote:\n%s", p.log.String())
 	}
-	if code := p.cmd.ProcessState.ExitCode(); s == unix.SIGTERM && code != 0 {
+	// One that has not written a word yet may end by the signal itself: it has not begun.
+	if code := p.cmd.ProcessState.ExitCode(); s == unix.SIGTERM && code != 0 && p.log.String() != "" {
 		return fmt.Errorf("the daemon ended with code %d; it wrote:\n%s", code, p.log.String())
 	}
 	return nil

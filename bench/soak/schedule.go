@@ -23,7 +23,8 @@ var (
 	lastingKinds = []kind{"asleep", "disk full"}
 )
 
-// churn is how often a storm deals the kinds that end the process: only some worlds have them.
+// churn is how often a storm deals the kinds that end the process, since only some worlds have them; and those that
+// change the address, since the faults of the other tracks mean most to a change.
 const churn = 2
 
 // fault is one of a storm.
@@ -48,14 +49,17 @@ const (
 // newStorm deals each kind once, in an order and with lengths that depend on nothing but the arguments.
 func newStorm(seed uint64, world, number int, lasting bool) (s storm) {
 	r := rand.New(rand.NewPCG(seed, uint64(world)<<32|uint64(number)))
-	process := lastingKinds
+	process, network := lastingKinds, append([]kind{}, networkKinds...)
+	for range churn - 1 {
+		network = append(network, networkKinds[:2]...)
+	}
 	if !lasting {
 		process = append([]kind{}, processKinds...)
 		for range churn - 1 {
 			process = append(process, processKinds[:3]...)
 		}
 	}
-	for track, deck := range [][]kind{networkKinds, sourceKinds, apiKinds, process} {
+	for track, deck := range [][]kind{network, sourceKinds, apiKinds, process} {
 		// About 35 s a track, whatever it has.
 		slot := 35 * time.Second / time.Duration(len(deck))
 		slot = min(slot, 8*time.Second)

@@ -89,8 +89,7 @@ func (l *laptop) live(ctx context.Context, seed uint64, world int, more func(don
 		if err := leaked.goroutines(ctx, l); err != nil {
 			return err
 		}
-	}
-	if err := l.running().stop(unix.SIGTERM); err != nil {
+	} else if err := l.running().stop(unix.SIGTERM); err != nil {
 		return err
 	}
 	cmd := l.Laptop.Command(ctx, l.program, "revoke")
