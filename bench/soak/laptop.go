@@ -34,14 +34,15 @@ const (
 // laptop is a world with the daemon in it, and what is watched there.
 type laptop struct {
 	*netlab.World
-	name    string
-	lasting bool // its daemon is never ended
-	program string
-	routers []*netlab.Router // home, cafe, twin: the last one has the same private addresses as the first
-	at      int              // index of the router that the laptop is plugged into
-	next    []byte           // the last byte of the next address of each router
-	disk    string
-	skew    atomic.Int64 // of AWS's clock, ns
+	name     string
+	lasting  bool // its daemon is never ended
+	conspire bool // all echoes tell the same lie
+	program  string
+	routers  []*netlab.Router // home, cafe, twin: the last one has the same private addresses as the first
+	at       int              // index of the router that the laptop is plugged into
+	next     []byte           // the last byte of the next address of each router
+	disk     string
+	skew     atomic.Int64 // of AWS's clock, ns
 	*notes
 
 	mu     sync.Mutex
@@ -52,8 +53,8 @@ type laptop struct {
 }
 
 // newLaptop makes the world. Nothing runs in it yet.
-func newLaptop(dir, program string, n int, lasting bool) (_ *laptop, err error) {
-	l := &laptop{name: fmt.Sprintf("world %d", n), lasting: lasting, program: program, next: []byte{10, 10, 10}, notes: newNotes(),
+func newLaptop(dir string, o options, n int) (_ *laptop, err error) {
+	l := &laptop{name: fmt.Sprintf("world %d", n), lasting: lasting(n), program: o.binary, conspire: o.conspire, next: []byte{10, 10, 10}, notes: newNotes(),
 		active: map[kind]bool{}, had: map[netip.Addr]time.Time{}, disk: filepath.Join(dir, "disk")}
 	if err := os.MkdirAll(l.disk, 0o700); err != nil {
 		return nil, err

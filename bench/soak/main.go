@@ -39,6 +39,8 @@ type options struct {
 	json   bool
 	list   bool
 	binary string
+
+	conspire bool
 }
 
 // lastingOf is one world in so many, whose daemon is never ended.
@@ -54,6 +56,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	fs.BoolVar(&o.race, "race", false, "build the daemon with the race detector")
 	fs.BoolVar(&o.json, "json", false, "print JSON")
 	fs.BoolVar(&o.list, "list", false, "print the schedule of the first storm of each world, and do nothing")
+	fs.BoolVar(&o.conspire, "conspire", false, "let all echoes tell the same lie, which no program can see through: the run must fail")
 	fs.StringVar(&o.binary, "binary", "", "run this emr-accessd; it is built otherwise")
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):

@@ -84,8 +84,8 @@ func (l *laptop) source(ctx context.Context, f fault) error {
 		"echoes say HTML": netlab.Page, "echoes slow": netlab.Slow(netlab.Honest, time.Second+time.Duration(f.N>>16%4000)*time.Millisecond),
 	}[f.Kind]
 	for name, e := range l.Echoes {
-		// Two who agree on a lie are believed: that is what agreement means. So one lies.
-		if say != nil && (name == one || all && f.Kind != "echo lies") {
+		// Those who agree on a lie are believed: that is what agreement means. So one lies.
+		if say != nil && (name == one || all && f.Kind != "echo lies" || l.conspire) {
 			e.Say(say)
 			defer e.Say(netlab.Honest)
 		}

@@ -22,6 +22,8 @@ type notes struct {
 	open     uncovered // the longest
 	settled  []time.Duration
 	reached  int
+	foreign  int // worlds in which a rule of others was changed
+	alarms   int // panics and data races
 	left     int // rules after revoke
 }
 
@@ -109,6 +111,22 @@ func (n *notes) reach() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.reached++
+}
+
+// touched notes that a rule of others is not as it was.
+func (n *notes) touched(world string) {
+	n.mu.Lock()
+	n.foreign++
+	n.mu.Unlock()
+	n.fault(world + ": a rule of others was changed")
+}
+
+// alarm notes a panic or a data race.
+func (n *notes) alarm(what string) {
+	n.mu.Lock()
+	n.alarms++
+	n.mu.Unlock()
+	n.fault(what)
 }
 
 // leftover notes rules that were not given back.

@@ -50,7 +50,7 @@ func (l *laptop) start() error {
 			l.fault(fmt.Sprintf("%s: the daemon ended by itself: %v; it wrote:\n%s", l.name, err, p.log.String()))
 		}
 		for _, line := range p.log.alarms() {
-			l.fault(fmt.Sprintf("%s: the daemon wrote: %s; the end of its log:\n%s", l.name, line, p.log.String()))
+			l.alarm(fmt.Sprintf("%s: the daemon wrote: %s; the end of its log:\n%s", l.name, line, p.log.String()))
 		}
 		close(p.ended)
 	}()
@@ -160,6 +160,7 @@ var alarm = regexp.MustCompile(`(?m)^(panic: .*|fatal error: .*|WARNING: DATA RA
 type tail struct {
 	mu    sync.Mutex
 	b     []byte
+	line  []byte // not yet ended
 	found []string
 }
 
@@ -168,8 +169,12 @@ const tailSize = 16 << 10
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, m := range alarm.FindAll(p, -1) {
-		t.found = append(t.found, string(m))
+	t.line = append(t.line, p...) // what it writes may come in pieces
+	if whole := bytes.LastIndexByte(t.line, '\n') + 1; whole > 0 {
+		for _, m := range alarm.FindAll(t.line[:whole], -1) {
+			t.found = append(t.found, string(m))
+		}
+		t.line = append([]byte(nil), t.line[whole:]...)
 	}
 	t.b = append(t.b, p...)
 	// A dump of all goroutines is longer, and is looked at when the process has ended.

@@ -25,6 +25,8 @@ type result struct {
 	Requests  map[kind]int `json:"requests"` // that reached AWS meanwhile, for the kinds that are done to it
 	Writes    int          `json:"writes_with_an_address"`
 	Wrong     int          `json:"wrong_addresses"`
+	Foreign   int          `json:"foreign_rules_touched"`
+	Alarms    int          `json:"panics_and_races"`
 	Leftover  int          `json:"rules_left_over"`
 	Reached   int          `json:"reached_after_a_storm"`
 	Uncovered float64      `json:"longest_uncovered_seconds"`
@@ -62,6 +64,8 @@ func (r *result) add(l *laptop, storms int, k leak) {
 	}
 	r.Writes += l.writes
 	r.Wrong += len(l.wrongs)
+	r.Foreign += l.foreign
+	r.Alarms += l.alarms
 	r.Leftover += l.left
 	r.Reached += l.reached
 	r.settled = append(r.settled, l.settled...)
@@ -108,6 +112,8 @@ func (r *result) table(w io.Writer) {
 		fmt.Fprintf(tw, "%s\t%d\t%s\n", k, r.Injected[k], met)
 	}
 	fmt.Fprintf(tw, "\nwrong addresses asked for\t%d of %d\n", r.Wrong, r.Writes)
+	fmt.Fprintf(tw, "worlds with foreign rules touched\t%d\n", r.Foreign)
+	fmt.Fprintf(tw, "panics and data races\t%d\n", r.Alarms)
 	fmt.Fprintf(tw, "rules left over after revoke\t%d\n", r.Leftover)
 	fmt.Fprintf(tw, "rules right after a storm\tp50 %.1f s, p95 %.1f s, max %.1f s\n", r.Settled.P50, r.Settled.P95, r.Settled.Max)
 	fmt.Fprintf(tw, "cluster reached after a storm\t%d of %d\n", r.Reached, len(r.settled))

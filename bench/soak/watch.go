@@ -29,7 +29,7 @@ func (l *laptop) watch(ctx context.Context) {
 	for wait(ctx, watchEvery) == nil {
 		if !touched && !l.Cloud.Untouched() {
 			touched = true
-			l.fault(l.name + ": a rule of others was changed")
+			l.touched(l.name)
 		}
 		a, healthy := l.address()
 		if healthy && !slices.Contains(l.Cloud.Own(), a.String()+"/32") {
