@@ -121,7 +121,7 @@ func list(out io.Writer, o options) {
 			at := time.Duration(0)
 			for _, f := range faults {
 				at += f.After
-				fmt.Fprintf(out, "world %d track %d at %5.1f s for %4.1f s: %s\n", world, track, at.Seconds(), f.For.Seconds(), f.Kind)
+				fmt.Fprintf(out, "world %d, %-7s at %4.1f s for %3.1f s: %s\n", world, tracks[track], at.Seconds(), f.For.Seconds(), f.Kind)
 				at += f.For
 			}
 		}

@@ -38,13 +38,8 @@ type fault struct {
 // storm has the faults of each track, in order.
 type storm [4][]fault
 
-// The tracks of a storm.
-const (
-	networkTrack = iota
-	sourceTrack
-	apiTrack
-	processTrack
-)
+// tracks are the names of a storm's tracks.
+var tracks = [len(storm{})]string{"network", "sources", "AWS", "process"}
 
 // newStorm deals each kind once, in an order and with lengths that depend on nothing but the arguments.
 func newStorm(seed uint64, world, number int, lasting bool) (s storm) {
@@ -64,15 +59,15 @@ func newStorm(seed uint64, world, number int, lasting bool) (s storm) {
 		slot := 35 * time.Second / time.Duration(len(deck))
 		slot = min(slot, 8*time.Second)
 		for _, i := range r.Perm(len(deck)) {
-			held := slot/4 + rand2(r, slot/2)
-			s[track] = append(s[track], fault{deck[i], slot/8 + rand2(r, slot/4), held, r.Uint64()})
+			held := slot/4 + below(r, slot/2)
+			s[track] = append(s[track], fault{deck[i], slot/8 + below(r, slot/4), held, r.Uint64()})
 		}
 	}
 	return s
 }
 
-// rand2 is a random duration below d.
-func rand2(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
+// below is a random duration below d.
+func below(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.Int64N(int64(d))) }
 
 // allKinds are the kinds of all tracks.
 func allKinds() (all []kind) {

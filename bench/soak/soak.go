@@ -37,7 +37,7 @@ func soak(ctx context.Context, o options, dir string, progress io.Writer) (*resu
 				if done > 0 {
 					fmt.Fprintf(progress, "%4.0f s: %s has had %d storms\n", time.Since(begin).Seconds(), l.name, done)
 				}
-				return time.Now().Before(deadline)
+				return done == 0 || time.Now().Before(deadline)
 			}, &leaks[i])
 			if err != nil && ctx.Err() == nil {
 				l.fault(fmt.Sprintf("%s, storm %d: %v", l.name, storms[i], err)) // a promise broken, not a broken soak
