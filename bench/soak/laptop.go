@@ -23,8 +23,8 @@ const (
 	oneWay = 5 * time.Millisecond // of a packet to the internet
 	// lately is how long after the laptop has lost an address a call for it may still come: the look at it may be 30 s old
 	// (sgsync.AddressWindow), the write is sent within 5 s of its read and has 5 s (sgsync.WriteWindow, AttemptTimeout), and
-	// the process may sleep for 4 s in between.
-	lately = 45 * time.Second
+	// the process may sleep for 24 s in between.
+	lately = 65 * time.Second
 	// liar is an address that no laptop ever has, and that the program would take for a public one.
 	liar = "192.0.2.250"
 	// diskSize is that of the file system with the state.

@@ -27,6 +27,10 @@ var (
 // change the address, since the faults of the other tracks mean most to a change.
 const churn = 2
 
+// Each longEvery-th storm takes longer times as long: pauses of the program that grow while something fails, and processes
+// that sleep for long, are met in those.
+const longEvery, longer = 4, 4
+
 // fault is one of a storm.
 type fault struct {
 	Kind  kind
@@ -55,9 +59,11 @@ func newStorm(seed uint64, world, number int, lasting bool) (s storm) {
 		}
 	}
 	for track, deck := range [][]kind{network, sourceKinds, apiKinds, process} {
-		// About 35 s a track, whatever it has.
-		slot := 35 * time.Second / time.Duration(len(deck))
-		slot = min(slot, 8*time.Second)
+		// A fault and the pause before it take three quarters of this on average: some 26 s a track, 35 s at most.
+		slot := min(35*time.Second/time.Duration(len(deck)), 8*time.Second)
+		if number%longEvery == longEvery-1 {
+			slot *= longer
+		}
 		for _, i := range r.Perm(len(deck)) {
 			held := slot/4 + below(r, slot/2)
 			s[track] = append(s[track], fault{deck[i], slot/8 + below(r, slot/4), held, r.Uint64()})
