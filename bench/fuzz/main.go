@@ -131,7 +131,8 @@ func all(ctx context.Context, o options, targets []target, out, progress io.Writ
 // fail in the package's testdata/fuzz.
 func one(ctx context.Context, o options, t target) result {
 	r := result{Package: t.folder, Target: t.name}
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", o.length,
+	// Go would spend up to a minute to make each new input smaller, and execute nothing else in the meantime.
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", o.length, "-fuzzminimizetime", "20x",
 		"-parallel", strconv.Itoa(o.parallel), "./"+t.folder)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
@@ -142,11 +143,14 @@ func one(ctx context.Context, o options, t target) result {
 	switch {
 	case err != nil:
 		r.Failed = fmt.Sprintf("%v\n%s", err, text)
-	case r.Execs == 0:
-		r.Failed = fmt.Sprintf("nothing was executed\n%s", text)
+	case r.Execs < least:
+		r.Failed = fmt.Sprintf("executed %d times, which says nothing; want %d\n%s", r.Execs, least, text)
 	}
 	return r
 }
+
+// least is how often a target must have been executed, also in a short run on a busy computer.
+const least = 200
 
 var counts = regexp.MustCompile(`execs: (\d+) \(\d+/sec\), new interesting: (\d+) \(total: (\d+)\)`)
 
