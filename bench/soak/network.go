@@ -86,7 +86,10 @@ func (l *laptop) source(ctx context.Context, f fault) error {
 	for name, e := range l.Echoes {
 		// Those who agree on a lie are believed: that is what agreement means. So one lies.
 		if say != nil && (name == one || all && f.Kind != "echo lies" || l.conspire) {
-			e.Say(say)
+			e.Say(func(from netip.Addr) string {
+				l.met(f.Kind)
+				return say(from)
+			})
 			defer e.Say(netlab.Honest)
 		}
 	}
@@ -96,10 +99,16 @@ func (l *laptop) source(ctx context.Context, f fault) error {
 		}
 		switch f.Kind {
 		case "STUN down":
-			s.Say(netlab.Silent)
+			s.Say(func(from netip.AddrPort) netip.AddrPort {
+				l.met(f.Kind)
+				return netlab.Silent(from)
+			})
 			defer s.Say(netlab.Seen)
 		case "STUN lies":
-			s.Say(func(netip.AddrPort) netip.AddrPort { return netip.MustParseAddrPort(liar + ":4000") })
+			s.Say(func(netip.AddrPort) netip.AddrPort {
+				l.met(f.Kind)
+				return netip.MustParseAddrPort(liar + ":4000")
+			})
 			defer s.Say(netlab.Seen)
 		case "STUN says garbage":
 			s.Noise(noise(f.N, int(f.N>>16%600)+1))

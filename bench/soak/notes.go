@@ -13,7 +13,7 @@ import (
 type notes struct {
 	mu       sync.Mutex
 	injected map[kind]int
-	requests map[kind]int // that reached AWS while a kind was done to it
+	requests map[kind]int // that reached AWS or a source while a kind was done to it
 	changes  map[kind]int // of the address
 	writes   int          // that ask for an address
 	wrongs   []string

@@ -22,7 +22,7 @@ type result struct {
 	Storms    int          `json:"storms"`
 	Changes   map[kind]int `json:"changes"`  // of the address
 	Injected  map[kind]int `json:"injected"` // by kind
-	Requests  map[kind]int `json:"requests"` // that reached AWS meanwhile, for the kinds that are done to it
+	Requests  map[kind]int `json:"requests"` // that a kind has met, where it is done to AWS or a source
 	Writes    int          `json:"writes_with_an_address"`
 	Wrong     int          `json:"wrong_addresses"`
 	Foreign   int          `json:"foreign_rules_touched"`
@@ -103,10 +103,10 @@ func (r *result) table(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%.0f s in %d worlds on %d processors, seed %d: %d storms, %d changes of address.\n\n", r.Seconds, r.Worlds, r.CPUs, r.Seed, r.Storms, changes)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "fault\tinjected\trequests meanwhile")
+	fmt.Fprintln(tw, "fault\tinjected\trequests that met it")
 	for _, k := range allKinds() {
 		met := ""
-		if slices.Contains(apiKinds, k) {
+		if slices.Contains(apiKinds, k) || slices.Contains(sourceKinds, k) && k != "STUN says garbage" {
 			met = fmt.Sprint(r.Requests[k])
 		}
 		fmt.Fprintf(tw, "%s\t%d\t%s\n", k, r.Injected[k], met)
