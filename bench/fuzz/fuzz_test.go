@@ -35,6 +35,18 @@ func TestRead(t *testing.T) {
 	}
 }
 
+func TestOnlyLate(t *testing.T) {
+	const end = "fuzz: elapsed: 5s, execs: 7321 (2010/sec), new interesting: 43 (total: 51)\n--- FAIL: FuzzLoad (5.05s)\n    context deadline exceeded\nFAIL\nexit status 1\n"
+	for text, want := range map[string]bool{
+		end: true, "": false, "--- FAIL: FuzzLoad (5.05s)\n    --- FAIL: FuzzLoad (0.00s)\n        x_test.go:1: context deadline exceeded\nFAIL\n": false,
+		end + "Failing input written to testdata/fuzz/FuzzLoad/1\n": false,
+	} {
+		if got := onlyLate(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 func TestLength(t *testing.T) {
 	for text, want := range map[string]bool{"5s": true, "1m30s": true, "2000x": true, "0x": false, "": false, "x": false, "-5s": false, "5": false} {
 		if got := lengthForm.MatchString(text); got != want {
