@@ -50,7 +50,10 @@ func soak(ctx context.Context, o options, dir string, progress io.Writer) (*resu
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
+	if ctx.Err() != nil {
+		return nil, errors.New("interrupted") // which is what all worlds say too
+	}
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	res.Seconds = time.Since(begin).Seconds()
