@@ -25,13 +25,17 @@ const maxLines = 400
 // ipwatch) can be read and tested without what acts, and so that keeper and awsclient meet in cmd alone.
 var layers = map[string]int{
 	"internal/sgsync": 0, "internal/ipwatch": 0,
+	"internal/netpath":  0, // pure; awsclient reads what it judges
 	"internal/mototest": 0, // for tests alone
 	"internal/keeper":   1, "internal/awsclient": 1, "internal/sshsession": 1, "internal/config": 1, "internal/awssim": 1,
+	"internal/transfer":  1,
+	"internal/notify":    1, // knows nothing of what it tells
 	"packaging":          1,
 	"internal/iampolicy": 1, // pure; besides the command, the tests of all calls read it
+	"internal/tunnel":    2, // listens here, and has the connections made by sshsession's server
 	"internal/demo":      2, // puts the simulated AWS and a real SSH server together
 	"internal/netlab":    2, // networks for tests and benchmarks, with the simulated AWS in them
-	"cmd/emr-accessd":    3, "bench/roam": 3, "bench/soak": 3, "bench/fuzz": 3,
+	"cmd/emr-accessd":    3, "bench/roam": 3, "bench/ssh": 3, "bench/soak": 3, "bench/fuzz": 3,
 }
 
 // reserved modules are imported by some packages only.
@@ -41,7 +45,9 @@ var reserved = []struct {
 	{"github.com/aws", "internal/awsclient", "its EC2 package takes minutes to compile, and its types and errors would spread"},
 	{"golang.org/x/crypto/ssh", "internal/sshsession internal/demo", "host keys must be verified in one place (demo has the server)"},
 	{"github.com/skeema/knownhosts", "internal/sshsession", "host keys must be verified in one place"},
+	{"github.com/pkg/sftp", "internal/transfer", "names that a server tells must be checked in one place"},
 	{"golang.org/x/term", "internal/sshsession cmd/emr-accessd", "a terminal in raw mode must be restored on every way out (cmd asks whether there is one)"},
+	{"github.com/godbus", "internal/notify", "the session's bus is there to show a text, and no more"},
 	{"github.com/kardianos/service", "cmd/emr-accessd", "the service is one way to start the program, not a part of it"},
 	{"github.com/spf13", "cmd/emr-accessd", "flags belong to the commands"},
 	{"github.com/pelletier/go-toml", "internal/config", "the file is read in one place"},

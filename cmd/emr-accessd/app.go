@@ -21,6 +21,9 @@ type app struct {
 	flags  flags
 	cfg    config.Config
 	status *progress
+	verb   string // the command, for the history
+
+	secrets passphrases // of login keys
 
 	mu      sync.Mutex
 	clients map[string]*awsclient.Client // opened in the last round, by profile and region
@@ -90,7 +93,7 @@ func (a *app) keeper() (*keeper.Keeper, error) {
 		return nil, err
 	}
 	r := a.cfg.Rules
-	k := &keeper.Keeper{Open: a.open, Watch: det, Store: st, Targets: targets, Who: who(), Lease: r.Lease, Tags: r.Tags,
+	k := &keeper.Keeper{Open: a.open, Watch: det, Store: st, Targets: targets, Who: who(), By: a.verb, Explain: explain, Lease: r.Lease, Tags: r.Tags,
 		ReportExpired: r.Expired == config.ExpiredReport, Prefix6: a.cfg.Address.IPv6Prefix, Transient: transient, Crowded: crowded,
 		Log: a.logger(), Progress: a.status.say}
 	if r.Probe {

@@ -52,6 +52,7 @@ func TestMotoAudit(t *testing.T) {
 	if byCluster, _, _ := w.program(t, "audit", w.cluster); !strings.Contains(byCluster, "1 primary node") || !strings.Contains(byCluster, "public-port") {
 		t.Errorf("by the cluster:\n%s", byCluster)
 	}
+	w.doctor(t)
 	before := w.rules(t)
 	id := strings.TrimPrefix(public(got)[0], "high ")
 

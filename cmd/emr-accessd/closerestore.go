@@ -88,6 +88,7 @@ func (a *app) restore(ctx context.Context, f closeFlags) error {
 		return err
 	default:
 		answer.Rule, rec.Restored = made.ID, made.ID
+		noteClosed(st, "restore", made.ID, rec)
 		if err := st.SaveClosed(rec); err != nil {
 			fmt.Fprintf(a.Err, "emr-accessd: warning: the record could not be updated: %s\n", printable(err.Error()))
 		}
@@ -119,6 +120,15 @@ func (a *app) confirm(ctx context.Context, question string, yes bool) (bool, err
 	if !a.terminal() {
 		return false, hinted{errNoTerminal, exitUsage, "--yes answers the question"}
 	}
+	ok, err := a.ask(ctx, question)
+	if err == nil && !ok {
+		fmt.Fprintln(a.Err, "nothing was changed")
+	}
+	return ok, err
+}
+
+// ask asks on the terminal.
+func (a *app) ask(ctx context.Context, question string) (yes bool, err error) {
 	fmt.Fprintf(a.Err, "%s [y/N] ", question)
 	line, err := readLine(ctx, bufio.NewReader(io.LimitReader(a.In, 256)))
 	if ctx.Err() != nil {
@@ -132,7 +142,6 @@ func (a *app) confirm(ctx context.Context, question string, yes bool) (bool, err
 	case "y", "yes":
 		return true, nil
 	}
-	fmt.Fprintln(a.Err, "nothing was changed")
 	return false, nil
 }
 

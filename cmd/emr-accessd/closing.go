@@ -238,6 +238,7 @@ func (c *closing) close(ctx context.Context) error {
 			c.forget(r)
 		case err == nil:
 			state.State = "closed"
+			noteClosed(c.keeper.Store, "close", r.ID, c.record(r))
 			c.forget(r)
 		default:
 			text := err.Error()
@@ -249,6 +250,13 @@ func (c *closing) close(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// noteClosed puts into the history that a public rule was closed or restored. It is a courtesy: the record of the rule itself
+// is on disk already. The caller holds the lock.
+func noteClosed(store *keeper.Store, do, rule string, rec keeper.Closed) {
+	_ = store.Append(keeper.Record{At: time.Now().UTC().Round(0), By: "close-public", Outcome: keeper.OutcomeChanged,
+		Changes: []keeper.RecordedChange{{Target: rec.Target, Group: rec.Group, Rule: rule, Do: do, CIDR: rec.CIDR.String(), Port: rec.Port}}})
 }
 
 // forget lets `status` warn of the rule no more.

@@ -117,6 +117,8 @@ func (a *app) clusters(ctx context.Context, all bool) error {
 		}
 		if err != nil {
 			ans.Failed = append(ans.Failed, failedPlace{p.Profile, p.Region, err.Error(), firstHint(err), err})
+		} else {
+			a.rememberRows(ctx, p, rows)
 		}
 		for _, r := range rows {
 			r.Targets = targetsOf(r, targets, p)

@@ -17,11 +17,18 @@ import (
 	"golang.org/x/term"
 )
 
-// connectFlags are the flags of connect alone.
+// connectFlags are the flags of the commands that log in.
 type connectFlags struct {
 	stay
 	identity []string
 	login    string
+}
+
+// registerLogin adds the flags of every command that logs in.
+func (f *connectFlags) registerLogin(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVarP(&f.identity, "identity", "i", nil, "private key `file` to log in with")
+	cmd.Flags().StringVarP(&f.login, "login", "l", "hadoop", "user to log in as")
+	f.register(cmd)
 }
 
 func (a *app) connectCommand() *cobra.Command {
@@ -50,9 +57,7 @@ The exit status is the remote one, or 255 for a failure of the connection itself
 			return a.connect(cmd.Context(), args[0], args[1:], f)
 		},
 	}
-	cmd.Flags().StringArrayVarP(&f.identity, "identity", "i", nil, "private key `file` to log in with")
-	cmd.Flags().StringVarP(&f.login, "login", "l", "hadoop", "user to log in as")
-	f.register(cmd)
+	f.registerLogin(cmd)
 	return cmd
 }
 
@@ -84,7 +89,7 @@ func (a *app) dial(ctx context.Context, p *prepared, f connectFlags) (*sshsessio
 		}
 		t.Login.Passphrase = func(ctx context.Context, file string) ([]byte, error) {
 			a.status.clear()
-			return q.Passphrase(ctx, file)
+			return a.secrets.ask(ctx, file, q.Passphrase)
 		}
 	}
 	var client *sshsession.Client

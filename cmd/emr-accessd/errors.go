@@ -67,6 +67,8 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 	a.tell(err)
 	if u, ok := errors.AsType[usageError](err); ok && u.command != "" {
 		fmt.Fprintf(a.Err, "emr-accessd: hint: see `%s --help`\n", u.command)
+	} else if cmd != nil && isCobraUsage(err) {
+		fmt.Fprintf(a.Err, "emr-accessd: hint: see `%s --help`\n", cmd.CommandPath())
 	}
 	return code
 }
@@ -169,6 +171,39 @@ func hints(err error) (out []string) {
 		}
 	}
 	return out
+}
+
+// The kinds of failures that docs/json.md names.
+const (
+	kindCredentials   = "credentials"   // sign in again
+	kindPermission    = "permission"    // ask for it
+	kindQuota         = "quota"         // the group is full
+	kindConfiguration = "configuration" // the configuration or an account does not fit
+	kindEnded         = "ended"         // the cluster is terminated
+	kindOffline       = "offline"       // no answer from AWS
+	kindOther         = "other"
+)
+
+// explain is [keeper.Keeper.Explain].
+func explain(err error) (kind, hint string) {
+	aws, _ := awsclient.KindOf(err)
+	switch {
+	case errors.Is(err, keeper.ErrEnded):
+		kind = kindEnded
+	case errors.Is(err, sgsync.ErrQuota):
+		kind = kindQuota
+	case exitCode(err) == exitCredentials:
+		kind = kindCredentials
+	case aws == awsclient.Denied:
+		kind = kindPermission
+	case exitCode(err) == exitUsage || errors.Is(err, keeper.ErrPrivate) || aws == awsclient.Account:
+		kind = kindConfiguration
+	case aws == awsclient.Offline:
+		kind = kindOffline
+	default:
+		kind = kindOther
+	}
+	return kind, firstHint(err)
 }
 
 // printable makes foreign text safe for a terminal: one line, no control or bidirectional characters.

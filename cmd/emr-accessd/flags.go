@@ -29,6 +29,7 @@ type flags struct {
 	egressCheck                  bool
 	interval, lease              time.Duration
 	tags                         map[string]string
+	notify, notifyChanges        bool
 }
 
 func (f *flags) register(fs *pflag.FlagSet) {
@@ -62,7 +63,9 @@ func (f *flags) register(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.lease, "lease", 0, "how long a rule outlives its laptop (default 24h)")
 	fs.StringVar(&f.expired, "expired", "", "rules whose leases have ended: remove or report")
 	fs.StringToStringVar(&f.tags, "rule-tag", nil, "further `key=value` tags for new rules")
-	for _, name := range []string{"account", "address", "trusted", "ipv4", "ipv6", "accept", "never", "only", "source", "source-ca", "stun", "agree",
+	fs.BoolVar(&f.notify, "notify", true, "the daemon shows on the desktop what only you can settle")
+	fs.BoolVar(&f.notifyChanges, "notify-changes", false, "and that your address has changed")
+	for _, name := range []string{"notify", "notify-changes", "account", "address", "trusted", "ipv4", "ipv6", "accept", "never", "only", "source", "source-ca", "stun", "agree",
 		"require", "egress-check", "ipv6-prefix", "interval", "lease", "expired", "rule-tag", "group", "nodes"} {
 		_ = fs.MarkHidden(name) // docs/configuration.md names them; --help stays a screen
 	}
@@ -93,7 +96,7 @@ func (f *flags) target(t *config.Target) error {
 	return prefixes("trusted", f.trusted, &t.Trusted, f.changed("trusted"))
 }
 
-// apply changes the keys of [address] and [rules] that flags set.
+// apply changes the keys of [address], [rules] and [notify] that flags set.
 func (f *flags) apply(c *config.Config) error {
 	a, r := &c.Address, &c.Rules
 	for _, x := range []struct {
@@ -155,6 +158,12 @@ func (f *flags) apply(c *config.Config) error {
 	}
 	if f.changed("rule-tag") {
 		r.Tags = f.tags
+	}
+	if f.changed("notify") {
+		c.Notify.Desktop = f.notify
+	}
+	if f.changed("notify-changes") {
+		c.Notify.Changes = f.notifyChanges
 	}
 	return nil
 }

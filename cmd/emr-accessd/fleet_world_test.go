@@ -52,7 +52,6 @@ type fleet struct {
 
 	mu     sync.Mutex
 	waited []time.Duration // of those who got access since the last restart
-	wrong  string
 }
 
 // member is one installation.

@@ -29,7 +29,8 @@ func (a *app) initCommand() *cobra.Command {
 		Short: "write a first configuration for a cluster that you pick",
 		Long: `Writes a configuration with one target: the cluster that you name or pick from the
 list, with its account, region and profile. A configuration that is there is never
-overwritten. At the end it says which permissions you lack.`,
+overwritten. At the end it says which permissions you lack, with the policy to ask
+for, and offers to install the service.`,
 		Example: `  emr-accessd init
   emr-accessd init --profile work --region eu-west-1 j-2AXXXXXXGAPLF
   emr-accessd init --by-name nightly-etl   # also tomorrow's cluster of this name`,
@@ -58,7 +59,7 @@ func (a *app) init(ctx context.Context, args []string, show, byName bool) error 
 	a.status = newProgress(a.Err)
 	row, profile, err := a.pick(ctx, args)
 	if err != nil {
-		return err
+		return a.policyHint(err)
 	}
 	text, err := a.firstConfig(row, profile, byName)
 	if err != nil {
@@ -73,9 +74,28 @@ func (a *app) init(ctx context.Context, args []string, show, byName bool) error 
 		return err
 	}
 	fmt.Fprintf(a.Out, "%s follows %s %s now.\n", path, row.ID, printable(row.Name))
-	a.lacking(ctx, row, profile)
+	ready := a.lacking(ctx, row, profile)
+	if ready && a.terminal() && os.Geteuid() != 0 { // a service of root would have root's AWS profile
+		yes, err := a.ask(ctx, "Install the service that keeps your address authorized?")
+		if err != nil {
+			return err
+		}
+		if yes {
+			install := a.installCommand()
+			install.SetContext(ctx)
+			return install.RunE(install, nil)
+		}
+	}
 	fmt.Fprintf(a.Out, "Next: `emr-accessd sync --dry-run` shows what would be changed, `emr-accessd install` keeps it so.\n")
 	return nil
+}
+
+// policyHint adds for whoever may not even look what to ask for.
+func (a *app) policyHint(err error) error {
+	if kind, ok := awsclient.KindOf(err); ok && kind == awsclient.Denied {
+		return hinted{err, exitCode(err), "`emr-accessd policy --offline --with clusters,connect > policy.json` writes the policy to ask for; then run this again"}
+	}
+	return err
 }
 
 func errExists(path string) error {
@@ -246,15 +266,17 @@ func writeNew(path, text string) error {
 	return nil
 }
 
-// lacking says which permissions the new configuration needs and the user has not.
-func (a *app) lacking(ctx context.Context, r clusterRow, profile string) {
+// lacking says which permissions the new configuration needs and the user has not, with the policy to ask for. It
+// reports whether nothing is known to be lacking.
+func (a *app) lacking(ctx context.Context, r clusterRow, profile string) bool {
 	t := config.DefaultTarget()
 	t.Cluster, t.Profile, t.Region = r.ID, profile, r.Region
 	t.Group = cmp.Or(a.flags.group, t.Group)
 	if a.flags.changed("nodes") {
 		t.Nodes = a.flags.nodes
 	}
-	checks, err := a.permissions(ctx, keeperTarget(t, a.cfg.Rules.Lease), []iampolicy.Feature{iampolicy.Rules, iampolicy.Connect})
+	features := []iampolicy.Feature{iampolicy.Rules, iampolicy.Connect}
+	checks, err := a.permissions(ctx, keeperTarget(t, a.cfg.Rules.Lease), features)
 	a.status.clear()
 	var lack []string
 	for _, c := range checks {
@@ -265,9 +287,16 @@ func (a *app) lacking(ctx context.Context, r clusterRow, profile string) {
 	switch {
 	case err != nil:
 		fmt.Fprintf(a.Err, "emr-accessd: note: your permissions could not be asked for: %s\n", printable(err.Error()))
+		fmt.Fprintln(a.Out, "`emr-accessd policy --with connect` prints the policy that it needs.")
 	case len(lack) > 0:
-		fmt.Fprintf(a.Out, "You lack permissions: %s.\n`emr-accessd policy --with connect` prints the policy to ask for.\n", strings.Join(lack, ", "))
+		a.flags.profile, a.flags.region = profile, r.Region
+		if err := a.policy(ctx, []string{r.ID}, features, policyFlags{}); err != nil {
+			fmt.Fprintf(a.Err, "emr-accessd: note: the policy could not be made: %s\n", printable(err.Error()))
+		}
+		fmt.Fprintf(a.Out, "You lack permissions: %s.\nAsk whoever administers account %s for the policy above; `emr-accessd policy --with connect > policy.json` writes it to a file.\n",
+			strings.Join(lack, ", "), r.Account)
 	default:
 		fmt.Fprintln(a.Out, "You have the permissions that it needs, as far as EC2 tells before there is a rule (`emr-accessd policy --check`).")
 	}
+	return err == nil && len(lack) == 0
 }

@@ -81,6 +81,9 @@ func TestJSONFields(t *testing.T) {
 		{sshConfigAnswer{Hosts: []sshConfigHost{{}}}, "hosts.0.cluster hosts.0.host_key_alias hosts.0.known_hosts hosts.0.block file changed include included"},
 		{knownHostsAnswer{Keys: []pinnedKey{{}}}, "cluster instance file keys.0.type keys.0.fingerprint keys.0.origin keys.0.added"},
 		{trustAnswer{}, "cluster instance type fingerprint"},
+		{tunnelAnswer{Doors: []tunnelDoor{{Name: "x", Title: "x", URL: "x"}}}, "target cluster instance address host_key doors.0.kind doors.0.name doors.0.title doors.0.listen doors.0.to doors.0.url"},
+		{uiAnswer{[]uiRow{{}}}, "interfaces.0.name interfaces.0.aliases interfaces.0.title interfaces.0.ports interfaces.0.https interfaces.0.about"},
+		{doctorAnswer{Checks: []doctorCheck{{}}}, "checks.0.subject checks.0.check checks.0.state checks.0.seen checks.0.remedy checks.0.notes checks.0.took_ms bad what_to_do at"},
 		{versionAnswer{}, "version go system"},
 	} {
 		text, err := json.Marshal(tt.value)

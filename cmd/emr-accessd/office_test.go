@@ -32,21 +32,23 @@ type daemon struct {
 	out syncBuffer
 }
 
+// syncBuffer may be read while a process writes. The buffer is not embedded: io.Copy would go by its ReadFrom, without
+// the lock.
 type syncBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
 func (b *syncBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
+	return b.text.Write(p)
 }
 
 func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return b.text.String()
 }
 
 // add makes a laptop at an address and starts its daemon.

@@ -39,6 +39,7 @@ by the variable aws:userid. docs/security.md says what IAM can enforce and what 
   clusters   list clusters: targets by name, "clusters" and "init"
   audit      see who can reach a node: "audit", and "close-public" before it closes
   sweep      remove leases that have ended, also those of others
+  doctor     see network ACLs, route tables and interfaces
 
 --check asks whether you have these permissions, by dry runs that change nothing and
 by reading where AWS knows no dry run, and ends with 3 when something is missing.`,
@@ -66,7 +67,7 @@ by reading where AWS knows no dry run, and ends with 3 when something is missing
 			return a.policy(cmd.Context(), args, features, f)
 		},
 	}
-	cmd.Flags().StringSliceVar(&f.with, "with", nil, "further `features`: connect, clusters, audit, sweep, or all")
+	cmd.Flags().StringSliceVar(&f.with, "with", nil, "further `features`: connect, clusters, audit, sweep, doctor, or all")
 	cmd.Flags().StringSliceVar(&f.only, "only", nil, "these `features` and not the rules")
 	cmd.Flags().BoolVar(&f.offline, "offline", false, "ask nobody; wildcards for what is not in the configuration")
 	cmd.Flags().BoolVar(&f.all, "all", false, "every group and cluster of the regions of the configuration, or of --region")

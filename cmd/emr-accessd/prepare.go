@@ -51,7 +51,9 @@ type prepared struct {
 // prepare does what comes before every connection: it finds the cluster's primary node, brings the rule in place, and
 // knows how the host key is verified.
 func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err error) {
-	a.status = newProgress(a.Err)
+	if a.status == nil {
+		a.status = newProgress(a.Err)
+	}
 	k, err := a.keeper()
 	if err != nil {
 		return nil, err
@@ -205,9 +207,9 @@ func explainDial(err error, de *sshsession.DialError, rep keeper.Report, addr st
 	}
 	switch de.Problem {
 	case sshsession.DialTimeout:
-		return hinted{err, exitFailed, rule + ", but " + addr + " does not answer: it may take some seconds to act; else look for a network ACL, a route, a private subnet, or an address that differs towards the cluster (emr-accessd ip)"}
+		return hinted{err, exitFailed, rule + ", but " + addr + " does not answer: it may take some seconds to act; else look for a network ACL, a route, a private subnet, or an address that differs towards the cluster; `emr-accessd doctor` with the same arguments looks at all of them"}
 	case sshsession.DialRefused, sshsession.DialReset:
-		return hinted{err, exitFailed, rule + ", and the host answers, but nothing serves SSH there: is it the right --port?"}
+		return hinted{err, exitFailed, rule + ", and the host answers, but nothing serves SSH there: is it the right --port? (emr-accessd doctor looks at everything)"}
 	case sshsession.DialUnreachable:
 		return hinted{err, exitFailed, "this computer has no route to " + addr + ": is the network up?"}
 	}

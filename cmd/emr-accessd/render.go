@@ -13,7 +13,7 @@ import (
 
 // past and future say what a change did, or would do.
 var past = map[string]string{"keep": "kept", "renew": "renewed", "join": "joined", "borrow": "borrowed", "move": "moved", "add": "added",
-	"leave": "left", "remove": "removed", "purge": "purged"}
+	"leave": "left", "remove": "removed", "purge": "purged", "close": "closed", "restore": "opened again"}
 
 // renderReport prints a round for people.
 func renderReport(w io.Writer, rep keeper.Report) {

@@ -44,14 +44,18 @@ again. It touches no rule that it did not make.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) { a.verb = cmd.Name() },
+		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
 	a.flags.register(root.PersistentFlags())
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.syncCommand(), a.statusCommand(), a.ipCommand(), a.connectCommand(),
-		a.proxyCommand(), a.sshConfigCommand(), a.knownHostsCommand(), a.trustCommand(),
-		a.revokeCommand(), a.sweepCommand(), a.auditCommand(), a.closeCommand(), a.clustersCommand(), a.initCommand(), a.policyCommand(), a.pauseCommand(), a.resumeCommand(), a.installCommand(), a.uninstallCommand(), a.startCommand(), a.stopCommand(), a.versionCommand())
+		a.putCommand(), a.getCommand(), a.proxyCommand(), a.sshConfigCommand(), a.knownHostsCommand(), a.trustCommand(),
+		a.revokeCommand(), a.sweepCommand(), a.auditCommand(), a.doctorCommand(), a.closeCommand(), a.clustersCommand(), a.initCommand(), a.policyCommand(), a.pauseCommand(), a.resumeCommand(), a.installCommand(), a.uninstallCommand(), a.startCommand(), a.stopCommand(), a.versionCommand())
+	root.AddCommand(a.tunnelCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
+	a.completeClusters(root)
 	return root
 }
 

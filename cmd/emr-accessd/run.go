@@ -53,6 +53,9 @@ func (a *app) daemon(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer a.tellDesktop(ctx, k)()
+	defer stop() // before that wait
 	log.Info("started", slog.String("version", version()), slog.Int("targets", len(k.Targets)),
 		slog.Duration("interval", a.cfg.Address.Interval), slog.String("state", k.Store.Dir()))
 	err = k.Run(ctx, hints)

@@ -81,6 +81,10 @@ func TestScripts(t *testing.T) {
 			"end":       cmdEnd,
 			"crowd":     cmdCrowd,
 			"rules":     cmdRules,
+			"teamkey":   cmdTeamKey,
+			"network":   cmdNetwork,
+			"imposter":  cmdImposter,
+			"regions":   cmdRegions,
 			"cluster": func(ts *testscript.TestScript, _ bool, args []string) {
 				worldOf(ts).sim.SetClusterState(worldOf(ts).cluster, args[0])
 			},
@@ -182,6 +186,8 @@ func cmdFault(ts *testscript.TestScript, _ bool, args []string) {
 		f.Code, f.DropAfter = "", true
 	case "drop":
 		f.Code, f.DropBefore = "", true
+	case "slow":
+		f.Code, f.Latency = "", time.Minute
 	}
 	if len(args) > 2 {
 		n, err := strconv.Atoi(args[2])

@@ -95,7 +95,9 @@ func newSSHD(dir string, w *simWorld, printed bool) (*sshServer, error) {
 	}
 	s.port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	_ = l.Close()
-	config := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\nAuthorizedKeysFile %s.pub\nSubsystem sftp internal-sftp\n", s.port, s.key)
+	// bash reads the user's own .bashrc for a session of sshd's, unless it seems to be a shell within a shell. What is
+	// in there is none of the test's business, and may take a minute.
+	config := fmt.Sprintf("SetEnv SHLVL=2\nPort %s\nListenAddress 127.0.0.1\nUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\nAuthorizedKeysFile %s.pub\nSubsystem sftp internal-sftp\n", s.port, s.key)
 	console := "[   27.5] cloud-init[1727]: Cloud-init v. 22.2.2 finished\r\n-----BEGIN SSH HOST KEY KEYS-----\r\n"
 	for _, kind := range []string{"ecdsa", "ed25519", "user"} {
 		algorithm := kind

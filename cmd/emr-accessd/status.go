@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -29,16 +30,38 @@ type statusAnswer struct {
 	Config     string                `json:"config"`
 	StateDir   string                `json:"state_dir"`
 	Noticing   []string              `json:"noticing"`
+
+	empty bool // the configuration has no target
 }
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var watch, history bool
+	var since string
+	var n int
+	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "your address, groups, rules and leases, the last change and the next check",
 		Long: `Shows what the last round found and did, from the local state: no AWS call is made.
-"sync" looks anew, "ip" asks for the address now.`,
+"sync" looks anew, "ip" asks for the address now.
+
+--watch keeps showing it: redrawn in place on a terminal until q or Ctrl-C, else one
+line for each change. --history shows what has changed, why, and how long it took.`,
+		Example: `  emr-accessd status
+  emr-accessd status --watch
+  emr-accessd status --watch --json >>changes.jsonl
+  emr-accessd status --history --since 24h
+  emr-accessd status --history -n 10`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set := cmd.Flags().Changed
+			switch {
+			case watch && history:
+				return usageError{errors.New("--watch shows the last changes too; use one of --watch and --history"), cmd.CommandPath()}
+			case !history && (set("since") || set("number")):
+				return usageError{errors.New("--since and -n belong to --history"), cmd.CommandPath()}
+			case n < 0:
+				return usageError{fmt.Errorf("-n %d: use a number of changes", n), cmd.CommandPath()}
+			}
 			if err := a.load(); err != nil {
 				return err
 			}
@@ -46,10 +69,21 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			switch {
+			case watch:
+				return a.watchStatus(cmd.Context(), store)
+			case history:
+				return a.history(store, since, n)
+			}
 			ans := a.statusOf(store)
 			return a.print(ans, func(w io.Writer) { renderStatus(w, ans, time.Now()) })
 		},
 	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "keep showing it, until q or Ctrl-C")
+	cmd.Flags().BoolVar(&history, "history", false, "show what has changed, the latest last")
+	cmd.Flags().StringVar(&since, "since", "", "with --history: how far back, as `24h`, 7d or a day")
+	cmd.Flags().IntVarP(&n, "number", "n", 0, "with --history: the last `N` changes")
+	return cmd
 }
 
 func (a *app) statusOf(store *keeper.Store) statusAnswer {
@@ -57,6 +91,7 @@ func (a *app) statusOf(store *keeper.Store) statusAnswer {
 	s := st.Status
 	ans := statusAnswer{Running: store.Running(), Paused: store.Paused(time.Now()), Targets: s.Report.Targets, LastRound: instant(s.LastRound), NextRound: instant(s.NextRound),
 		LastChange: instant(s.Changed), Identities: s.Identity, Config: a.cfg.Path, StateDir: store.Dir(), Warnings: []string{}, Noticing: append([]string{}, s.Noticing...)}
+	ans.empty = len(a.cfg.Targets) == 0
 	if s.LastError != "" {
 		ans.LastError = &s.LastError
 	}
@@ -108,6 +143,9 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 	}
 	if s.LastRound == nil {
 		fmt.Fprintln(w, "no round has been made yet")
+		if s.empty {
+			fmt.Fprintln(w, "no target is configured: `emr-accessd init` writes a configuration for a cluster that you pick")
+		}
 	} else {
 		fmt.Fprintf(w, "last round %s", ago(*s.LastRound, now))
 		if s.LastChange != nil {
@@ -131,6 +169,9 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 		renderHead(w, t)
 		if t.Error != nil {
 			fmt.Fprintf(w, "  failed: %s\n", printable(*t.Error))
+			if t.Hint != "" {
+				fmt.Fprintf(w, "  hint: %s\n", printable(t.Hint))
+			}
 		}
 		for _, f := range []string{"ipv4", "ipv6"} {
 			if v, ok := t.Verdicts[f]; ok && (f == "ipv4" || v.State != string(ipwatch.Absent)) {

@@ -1,14 +1,11 @@
 package awsclient
 
 import (
-	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // skewWorthTelling is from when on a clock is named as the cause of refused credentials. EC2 refuses at 15
@@ -29,15 +26,11 @@ func answeredAt(m middleware.Metadata) time.Time {
 // clockHint names a wrong clock, seen in the Date header of the answer that refused the credentials: EC2 sends
 // RequestExpired for a wrong clock and for expired credentials alike.
 func clockHint(err error) string {
-	r, ok := errors.AsType[*smithyhttp.ResponseError](err)
-	if !ok || r.Response == nil || r.Response.Response == nil {
+	off, ok := ClockOf(err)
+	if !ok {
 		return ""
 	}
-	date, parseErr := http.ParseTime(r.Response.Header.Get("Date"))
-	if parseErr != nil {
-		return ""
-	}
-	switch off := wall().Sub(date); {
+	switch {
 	case off > skewWorthTelling:
 		return fmt.Sprintf("The clock of this computer is %s ahead of AWS's: set it.", off.Round(time.Minute))
 	case off < -skewWorthTelling:

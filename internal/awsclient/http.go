@@ -2,6 +2,7 @@ package awsclient
 
 import (
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -37,4 +38,24 @@ func transport(given Doer) (aws.HTTPClient, func(*aws.Config) (idle func())) {
 		}}
 		return t.CloseIdleConnections
 	}
+}
+
+// countedClient counts requests, each attempt of a call by itself.
+type countedClient struct {
+	next  Doer
+	count *atomic.Int64
+}
+
+// Do implements Doer.
+func (c countedClient) Do(req *http.Request) (*http.Response, error) {
+	c.count.Add(1)
+	return c.next.Do(req)
+}
+
+// Calls is how many requests this client has sent to EC2, EMR and STS, those of other parties for credentials left out.
+func (c *Client) Calls() int {
+	if c.calls == nil {
+		return 0
+	}
+	return int(c.calls.Load())
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
@@ -41,6 +42,9 @@ func (c *Client) identify(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if date, ok := awsmiddleware.GetServerTime(out.ResultMetadata); ok {
+		c.ahead, c.dated = wall().Sub(date), true
 	}
 	c.identity.Account, c.identity.ARN, c.identity.UserID = aws.ToString(out.Account), aws.ToString(out.Arn), aws.ToString(out.UserId)
 	if c.identity.Account == "" || c.identity.UserID == "" {

@@ -13,6 +13,8 @@ const (
 	formRule     = `sgr-[0-9a-f]{8,17}`
 	formInstance = `i-[0-9a-f]{8,17}`
 	formList     = `pl-[0-9a-f]{8,17}`
+	formSubnet   = `subnet-[0-9a-f]{8,17}`
+	formVPC      = `vpc-[0-9a-f]{8,17}`
 )
 
 // checkID reports an id that does not have the form; what names it for the user ("cluster").

@@ -20,6 +20,8 @@ const (
 type Interface struct {
 	ID       string // eni-…
 	Instance string // i-…; "" for one that belongs to something else, or to nothing
+	Subnet   string // subnet-…
+	VPC      string // vpc-…
 	Groups   []string
 	Public4  netip.Addr // the zero Addr where it has none
 	Private4 netip.Addr
@@ -82,7 +84,8 @@ func (c *Client) interfaces(ctx context.Context, filter string, values []string,
 }
 
 func interfaceOf(in ec2types.NetworkInterface) Interface {
-	out := Interface{ID: aws.ToString(in.NetworkInterfaceId), Private4: addr(in.PrivateIpAddress)}
+	out := Interface{ID: aws.ToString(in.NetworkInterfaceId), Private4: addr(in.PrivateIpAddress),
+		Subnet: aws.ToString(in.SubnetId), VPC: aws.ToString(in.VpcId)}
 	if in.Attachment != nil {
 		out.Instance = aws.ToString(in.Attachment.InstanceId)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,6 +31,7 @@ type loaded struct {
 	aws    aws.Config
 	source source
 	idle   func()
+	calls  *atomic.Int64
 }
 
 // load reads the environment and the AWS files.
@@ -88,9 +90,10 @@ func load(ctx context.Context, o Options) (loaded, error) {
 			Hint: "Name the region of the cluster with --region, AWS_REGION, or a region line in the profile " + src.quotedProfile() + " of ~/.aws/config.",
 		}
 	}
-	idle := frozen(&cfg)
+	idle, calls := frozen(&cfg), new(atomic.Int64)
+	cfg.HTTPClient = countedClient{cfg.HTTPClient, calls}
 	cfg.Credentials = stagedProvider{cfg.Credentials}
-	return loaded{aws: cfg, source: src, idle: idle}, nil
+	return loaded{aws: cfg, source: src, idle: idle, calls: calls}, nil
 }
 
 func isNoProfile(err error) bool {

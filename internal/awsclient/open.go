@@ -3,6 +3,8 @@ package awsclient
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/emr"
@@ -39,7 +41,11 @@ type Client struct {
 	source   source // where the credentials come from, for hints
 	identity Identity
 	ec2Host  string
-	idle     func() // closes idle connections
+	idle     func()        // closes idle connections
+	expires  time.Time     // of the credentials; zero for never
+	ahead    time.Duration // this computer's clock against AWS's
+	dated    bool          // ahead is known
+	calls    *atomic.Int64
 }
 
 var _ sgsync.API = (*Client)(nil)
@@ -57,7 +63,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	}
 	c := &Client{
 		ec2: ec2.NewFromConfig(ld.aws), emr: emr.NewFromConfig(ld.aws), sts: sts.NewFromConfig(ld.aws),
-		source: ld.source, idle: ld.idle,
+		source: ld.source, idle: ld.idle, calls: ld.calls,
 		identity: Identity{Profile: ld.source.identityProfile(), Region: ld.aws.Region},
 	}
 	if err := c.open(ctx, ld); err != nil {

@@ -56,6 +56,9 @@ func (c *Client) retrieve(ctx context.Context, p aws.CredentialsProvider) error 
 	if err != nil {
 		return c.retrieveFailed(ctx, "", err)
 	}
+	if creds.CanExpire {
+		c.expires = creds.Expires
+	}
 	if !creds.HasKeys() {
 		return &Error{Kind: Credentials, Err: errors.New("the credentials have no keys"), Hint: c.source.signInHint()}
 	}

@@ -29,7 +29,7 @@ const minMotoShare = 0.6
 
 func contractCases() []contractCase {
 	return slices.Concat(stsCases(), emrCases(), groupCases(), authorizeCases(), authorizeRefusals(), describeCases(),
-		modifyCases(), revokeCases(), tagCases(), dryRunCases(), quotaCases(), instanceCases(), prefixListCases(), auditCases())
+		modifyCases(), revokeCases(), tagCases(), dryRunCases(), quotaCases(), instanceCases(), prefixListCases(), auditCases(), pathCases())
 }
 
 // summary is printed at the end of the test binary, where -v is not needed to see it.

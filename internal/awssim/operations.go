@@ -26,6 +26,8 @@ func (s *Sim) makeOperations() map[string]operation {
 		"ec2:DescribeTags":                                   s.describeTags,
 		"ec2:DescribeVpcs":                                   s.describeVPCs,
 		"ec2:DescribeSubnets":                                s.describeSubnets,
+		"ec2:DescribeNetworkAcls":                            s.describeACLs,
+		"ec2:DescribeRouteTables":                            s.describeRouteTables,
 		"ec2:DescribeInstances":                              s.describeInstances,
 		"ec2:DescribeNetworkInterfaces":                      s.describeInterfaces,
 		"ec2:DescribeKeyPairs":                               s.describeKeyPairs,

@@ -37,6 +37,8 @@ type Sim struct {
 	requests    int // answered so far
 	vpcs        map[string]*vpc
 	subnets     map[string]*subnet
+	acls        map[string]*networkACL
+	tables      map[string]*routeTable
 	groups      map[string]*group
 	rules       map[string]rule // the truth; values are never changed in place
 	view        view            // what Describe shows of rules
@@ -68,6 +70,8 @@ func New(o Options) *Sim {
 		opts:        o,
 		vpcs:        map[string]*vpc{},
 		subnets:     map[string]*subnet{},
+		acls:        map[string]*networkACL{},
+		tables:      map[string]*routeTable{},
 		groups:      map[string]*group{},
 		rules:       map[string]rule{},
 		view:        newView(),

@@ -29,11 +29,14 @@ type Rule struct {
 type vpc struct {
 	id, cidr  string
 	isDefault bool
+	acl       string // the default network ACL
+	public    string // the route table of public subnets; "" before there is one
 }
 
 type subnet struct {
 	id, vpc, cidr, zone string
 	public              bool
+	acl, table          string // "" means those of the VPC
 }
 
 type group struct {
@@ -60,6 +63,7 @@ func (s *Sim) AddVPC(isDefault bool) string {
 		v.cidr = "172.31.0.0/16"
 	}
 	s.vpcs[v.id] = v
+	s.addNetwork(v)
 	g := s.addGroup(v.id, "default", "default VPC security group")
 	s.put(rule{id: s.newID("sgr-"), group: g, tuple: tuple{protocol: "-1", from: -1, to: -1, source: source{group: g}}})
 	return v.id
@@ -93,6 +97,7 @@ func (s *Sim) addSubnet(vpcID string, public bool) string {
 		cidr: fmt.Sprintf("%d.%d.%d.0/24", a, b, n+1), zone: s.opts.Region + "a",
 	}
 	s.subnets[sn.id] = sn
+	s.connectSubnet(v, sn)
 	return sn.id
 }
 

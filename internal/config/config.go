@@ -11,6 +11,7 @@ type Config struct {
 	Targets []Target
 	Address Address
 	Rules   Rules
+	Notify  Notify
 	Path    string // the file that was read; "" when there is none
 }
 
@@ -85,6 +86,12 @@ const (
 	ExpiredReport = "report" // only name them
 )
 
+// Notify says what the daemon tells on the desktop.
+type Notify struct {
+	Desktop bool // what only the user can settle
+	Changes bool // also that the address has changed
+}
+
 // builtInOperators run the echoes that are asked when the file names no source of its own.
 func builtInOperators() []string { return []string{"aws", "cloudflare", "ipify"} }
 
@@ -116,7 +123,8 @@ func Default() Config {
 			Require:     "aws",
 			IPv6Prefix:  128,
 		},
-		Rules: Rules{Lease: 24 * time.Hour, Expired: ExpiredRemove, Probe: true},
+		Rules:  Rules{Lease: 24 * time.Hour, Expired: ExpiredRemove, Probe: true},
+		Notify: Notify{Desktop: true},
 	}
 }
 

@@ -114,7 +114,7 @@ func TestDocumentedExamples(t *testing.T) {
 		t.Errorf("(-default +documented)\n%s", diff)
 	}
 	for table, keys := range config.KnownKeys() {
-		if table != "address" && table != "rules" {
+		if table != "address" && table != "rules" && table != "notify" {
 			continue
 		}
 		for _, key := range keys {

@@ -51,7 +51,7 @@ func read(path string) ([]byte, error) {
 	// Looked at before it is opened: opening a pipe would wait for a writer.
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
-		return fail("there is no such file", "docs/configuration.md shows one", err)
+		return fail("there is no such file", "`emr-accessd init` writes one; docs/configuration.md has every key", err)
 	case err != nil:
 		return fail("cannot be read: "+reason(err), "", err)
 	case !info.Mode().IsRegular():

@@ -31,6 +31,7 @@ func decode(root *table) Config {
 	}
 	decodeAddress(root.table("address"), &c.Address)
 	decodeRules(root.table("rules"), &c.Rules)
+	decodeNotify(root.table("notify"), &c.Notify)
 	root.finish()
 	return c
 }
@@ -105,7 +106,13 @@ func decodeRules(t *table, v *Rules) {
 	t.finish()
 }
 
-// knownKeys are the keys of each table (target, address, address.source, rules, and "" for the file itself), in the
+func decodeNotify(t *table, v *Notify) {
+	t.flag("desktop", &v.Desktop)
+	t.flag("changes", &v.Changes)
+	t.finish()
+}
+
+// knownKeys are the keys of each table (target, address, address.source, rules, notify, and "" for the file itself), in the
 // order of the documentation: whatever the decoders above ask for.
 func knownKeys() map[string][]string {
 	p := newProblems("", places{})

@@ -46,7 +46,8 @@ func TestDesignExample(t *testing.T) {
 				{URL: "https://checkip.amazonaws.com/", Operator: "aws", Format: "text"},
 			},
 		},
-		Rules: config.Rules{Lease: 24 * time.Hour, Expired: "remove", Probe: true, Tags: map[string]string{}},
+		Rules:  config.Rules{Lease: 24 * time.Hour, Expired: "remove", Probe: true, Tags: map[string]string{}},
+		Notify: config.Notify{Desktop: true},
 	}
 	if diff := cmp.Diff(want, got, comparers); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -58,6 +58,7 @@ func (l *Laptop) config() string {
 		fmt.Fprintf(&b, "\n[[address.source]]\nurl      = %q\noperator = %q\nca-file  = %s\n", e.url+l.Name, e.operator, tomlLiteral(w.caFile))
 	}
 	b.WriteString("\n[rules]\nprobe = false   # the demo tries the gate itself, and counts\n")
+	b.WriteString("\n[notify]\ndesktop = false # what happens here is no news for a real desktop\n")
 	return b.String()
 }
 

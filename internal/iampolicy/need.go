@@ -16,10 +16,11 @@ const (
 	Clusters Feature = "clusters" // list the clusters of the account; targets by name, `clusters` and `init`
 	Audit    Feature = "audit"    // see who can reach a node
 	Sweep    Feature = "sweep"    // remove rules, and leases, that have ended, also those of others
+	Doctor   Feature = "doctor"   // see what else is in the way: network ACLs, route tables, interfaces
 )
 
 // Features lists all features in the order of their statements.
-func Features() []Feature { return []Feature{Rules, Connect, Clusters, Audit, Sweep} }
+func Features() []Feature { return []Feature{Rules, Connect, Clusters, Audit, Sweep, Doctor} }
 
 // ParseFeatures reads a list of names. The error names those that there are.
 func ParseFeatures(names []string) ([]Feature, error) {

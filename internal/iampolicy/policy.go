@@ -39,7 +39,7 @@ func Policy(n Need) Document {
 
 	// EC2's Describe calls know no resource; a region is all that they can be limited to.
 	add(true, allow("Look", n.reads(), []string{"*"}, n.inRegions()))
-	add(n.looksAtClusters() && (keep || sweep || n.has(Audit) || n.has(Clusters) || n.has(Connect)), allow("LookAtClusters",
+	add(n.looksAtClusters() && (keep || sweep || n.has(Audit) || n.has(Clusters) || n.has(Connect) || n.has(Doctor)), allow("LookAtClusters",
 		[]string{"elasticmapreduce:DescribeCluster", "elasticmapreduce:ListInstances"}, n.clusters(), nil))
 	// Of these three only Modify can be limited to certain rules, see MoveOwnRules. Add and remove cannot:
 	// EC2 asks IAM about the group alone.
@@ -62,17 +62,19 @@ func Policy(n Need) Document {
 // reads are the calls that cannot be limited to resources.
 func (n Need) reads() []string {
 	var out []string
-	keep, audit := n.has(Rules), n.has(Audit)
+	keep, audit, doctor := n.has(Rules), n.has(Audit), n.has(Doctor)
 	for _, r := range []struct {
 		needed bool
 		action string
 	}{
-		{keep || audit || n.has(Sweep), "ec2:DescribeSecurityGroupRules"},
-		{n.plain() && (keep || n.has(Sweep)) || audit, "ec2:DescribeSecurityGroups"},
-		{n.looksAtClusters() || audit, "ec2:DescribeInstances"},
+		{keep || audit || doctor || n.has(Sweep), "ec2:DescribeSecurityGroupRules"},
+		{n.plain() && (keep || n.has(Sweep)) || audit || doctor, "ec2:DescribeSecurityGroups"},
+		{n.looksAtClusters() || audit || doctor, "ec2:DescribeInstances"},
 		{n.has(Connect), "ec2:DescribeKeyPairs"},
 		{audit, "ec2:DescribeManagedPrefixLists"},
-		{audit, "ec2:DescribeNetworkInterfaces"},
+		{doctor, "ec2:DescribeNetworkAcls"},
+		{audit || doctor, "ec2:DescribeNetworkInterfaces"},
+		{doctor, "ec2:DescribeRouteTables"},
 		{audit, "elasticmapreduce:GetBlockPublicAccessConfiguration"},
 		{n.listed(), "elasticmapreduce:ListClusters"},
 	} {

@@ -49,6 +49,7 @@ func TestFeatures(t *testing.T) {
 		{"sweep", "Look LookAtClusters RemoveRulesOfGroups PurgeLeases"},
 		{"audit", "Look LookAtClusters ReadPrefixLists"},
 		{"clusters", "Look LookAtClusters"},
+		{"doctor", "Look LookAtClusters"},
 	} {
 		fs, err := iampolicy.ParseFeatures(strings.Fields(tt.features))
 		if err != nil {

@@ -47,7 +47,7 @@ func (k *Keeper) ReleaseMine(ctx context.Context, targets []Target, dry bool) (R
 			}
 		}
 	}
-	return rep, j.remember(ctx)
+	return rep, j.remember(ctx, rep)
 }
 
 // disown gives back what some installations hold in a group, one after the other: for each of them the others are

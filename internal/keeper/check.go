@@ -46,7 +46,10 @@ func (r *round) check(ctx context.Context) (rep Report, done bool, err error) {
 		r.noteUnknown(ctx)
 	}
 	rep = r.st.Status.Report
-	rep.Applied, rep.look, rep.late6 = false, r.look(), r.late6
+	if len(r.notes) > 0 {
+		r.enter(r.st.Status.LastError, nil)
+	}
+	rep.Applied, rep.look, rep.late6, rep.news = false, r.look(), r.late6, r.news
 	return rep, true, r.remember(changed)
 }
 

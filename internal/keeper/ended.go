@@ -45,7 +45,7 @@ func (k *Keeper) SweepEnded(ctx context.Context, req SweepRequest) (Report, erro
 		rep.Targets = j.ofTargets(ctx, targets)
 	}
 	rep.Took = k.wall().Sub(start)
-	return rep, j.remember(ctx)
+	return rep, j.remember(ctx, rep)
 }
 
 // ofTargets sweeps the groups of targets, each group once.

@@ -13,12 +13,15 @@ import (
 
 // finish writes down what the round found, and when the next one is due.
 func (r *round) finish(ctx context.Context) error {
-	st, failed := r.st, r.rep.Failed()
+	st, failed, before := r.st, r.rep.Failed(), r.st.Status.LastError
 	if r.wrote {
 		st.Status.Changed = r.now
 	}
 	if ctx.Err() != nil { // it was cut short: what it found is not worth showing, and a round is due at once
 		st.Status.NextRound = time.Time{}
+		if r.wrote {
+			r.enter(before, failed)
+		}
 		return r.Store.Save(st)
 	}
 	r.settleDeparted()
@@ -43,6 +46,7 @@ func (r *round) finish(ctx context.Context) error {
 		st.Status.Report.merge(shown)
 	}
 	st.Status.Identity = r.identities()
+	r.enter(before, failed)
 	return r.Store.Save(st)
 }
 
@@ -164,6 +168,7 @@ func (r *round) kept() Report {
 		for _, old := range r.st.Status.Report.Targets {
 			if old.Target == t.Target {
 				t.sameReach(old)
+				t.sameRules(old)
 			}
 			if t.Err == nil || len(t.Groups) > 0 || old.Target != t.Target {
 				continue
@@ -176,6 +181,17 @@ func (r *round) kept() Report {
 		}
 	}
 	return rep
+}
+
+// sameRules keeps what is known of groups whose rules could not be read.
+func (t *TargetReport) sameRules(old TargetReport) {
+	t.Groups = slices.Clone(t.Groups)
+	for i, g := range t.Groups {
+		j := slices.IndexFunc(old.Groups, func(o GroupReport) bool { return o.ID == g.ID })
+		if j >= 0 && g.Err != nil && !g.read {
+			t.Groups[i].Rules, t.Groups[i].Public = old.Groups[j].Rules, old.Groups[j].Public
+		}
+	}
 }
 
 func (r *round) identities() []Identity {

@@ -133,6 +133,7 @@ func (w *groupWork) fail(err error) {
 
 // note keeps what a plan found. The caller holds the lock.
 func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgsync.Me) {
+	w.rep.read = true
 	w.unshown = time.Time{}
 	if !plan.Unshown.IsZero() {
 		w.unshown = view.Sent.Add(plan.Unshown.Sub(view.AWS)).Add(sgsync.ClockGrain)
@@ -161,6 +162,7 @@ func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgs
 	}
 	for id, mem := range r.st.Rules {
 		if mem.Group == w.id && !here[id] {
+			r.missed(id, view)
 			delete(r.st.Rules, id)
 		}
 	}

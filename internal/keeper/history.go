@@ -1,42 +1,123 @@
 package keeper
 
 import (
-	"sync"
-
-	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
 )
 
-// history keeps the last verdicts of each family towards each target, to tell a network in the middle of a change
-// from one that stays as it is. It is of this process: a command that runs once sees one look, and says no more.
-type history struct {
-	mu   sync.Mutex
-	last map[string][]ipwatch.Verdict // by memoryKey
+// The history is a file of JSON lines, and the one before it.
+const (
+	historyFile = "history.jsonl"
+	historyPast = "history.1.jsonl"
+)
+
+// historySize is the size in bytes at which a file of the history is put aside, and the one that was is dropped: two of them
+// are some 5,000 changes, and reading both takes a few milliseconds.
+const historySize = 1 << 20
+
+// Append adds a record: one line in one write at the end of the file, so that a reader sees whole lines. The caller
+// holds the lock; see [Store.Log].
+func (s *Store) Append(rec Record) error {
+	line, err := json.Marshal(rec)
+	if err != nil {
+		return err
+	}
+	name := s.Path(historyFile)
+	if info, err := os.Lstat(name); err == nil && info.Size()+int64(len(line)) > historySize {
+		if err := os.Rename(name, s.Path(historyPast)); err != nil && info.Size() > 2*historySize {
+			return err // else it grows a little more: somebody reads it just now, which Windows minds
+		}
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	if torn(f) {
+		line = append([]byte{'\n'}, line...)
+	}
+	_, err = f.Write(append(line, '\n'))
+	return errors.Join(err, f.Close())
 }
 
-// remembered is how many verdicts are kept: the conflicts of some minutes.
-const remembered = 2 * ipwatch.StandingAfter
-
-// add puts a verdict behind the others, once for each look, and returns all.
-func (h *history) add(key string, v ipwatch.Verdict) []ipwatch.Verdict {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.last == nil {
-		h.last = map[string][]ipwatch.Verdict{}
+// torn reports whether the last line has no end: whoever wrote it was cut off.
+func torn(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return false
 	}
-	vs := h.last[key]
-	if n := len(vs); n == 0 || !vs[n-1].At.Equal(v.At) {
-		vs = append(vs[max(0, n+1-remembered):n:n], v)
-		h.last[key] = vs
-	}
-	return vs
+	last := make([]byte, 1)
+	_, err = f.ReadAt(last, info.Size()-1)
+	return err == nil && last[0] != '\n'
 }
 
-// reportVerdict is a verdict with what a state that stays means.
-func (r *round) reportVerdict(t Target, v ipwatch.Verdict) Verdict {
-	vs := r.Store.history.add(memoryKey(t, v.Family), v)
-	out := reportVerdict(v)
-	if v.State == ipwatch.Conflict {
-		out.Why, out.Remedy = ipwatch.Standing(vs)
+// Log adds a record that is not of a round.
+func (s *Store) Log(ctx context.Context, rec Record) error {
+	unlock, err := s.Lock(ctx)
+	if err != nil {
+		return err
 	}
-	return out
+	defer unlock()
+	if err := s.Append(rec); err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	return nil
+}
+
+// History returns the records since a time, the oldest first, and of those the last n; n = 0 is all. skipped counts
+// the lines that could not be read.
+func (s *Store) History(since time.Time, n int) (recs []Record, skipped int, err error) {
+	recs = []Record{}
+	for _, name := range []string{historyPast, historyFile} {
+		data, rerr := readTail(s.Path(name))
+		if rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, fmt.Errorf("history: %s: %w", name, rerr))
+		}
+		for line := range bytes.Lines(data) {
+			var rec Record
+			switch line = bytes.TrimSpace(line); {
+			case len(line) == 0:
+			case json.Unmarshal(line, &rec) != nil || rec.At.IsZero():
+				skipped++
+			case !rec.At.Before(since):
+				recs = append(recs, rec)
+			}
+		}
+	}
+	if n > 0 && len(recs) > n {
+		recs = slices.Clone(recs[len(recs)-n:])
+	}
+	return recs, skipped, err
+}
+
+// readTail reads the end of a file of the history: all of it, unless somebody else has written it.
+func readTail(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is no file")
+	}
+	if err := privateFile(info); err != nil {
+		return nil, err
+	}
+	from := max(0, info.Size()-2*historySize)
+	data, err := io.ReadAll(io.NewSectionReader(f, from, 2*historySize))
+	if from > 0 {
+		_, data, _ = bytes.Cut(data, []byte{'\n'}) // the rest of a line
+	}
+	return data, err
 }

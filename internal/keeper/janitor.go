@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -16,7 +17,8 @@ import (
 // installation of its own beside the one of this computer, without its lock: a look may last some seconds.
 type janitor struct {
 	*Keeper
-	dry bool
+	dry   bool
+	began time.Time // monotonic
 
 	mu      sync.Mutex
 	clouds  map[cloudKey]*cloudOnce
@@ -26,7 +28,7 @@ type janitor struct {
 
 func (k *Keeper) janitor(dry bool) *janitor {
 	st, _ := k.Store.Load()
-	return &janitor{Keeper: k, dry: dry, clouds: map[cloudKey]*cloudOnce{}, journal: slices.Clone(st.Journal), bare: maps.Clone(st.Bare)}
+	return &janitor{Keeper: k, dry: dry, began: time.Now(), clouds: map[cloudKey]*cloudOnce{}, journal: slices.Clone(st.Journal), bare: maps.Clone(st.Bare)}
 }
 
 // open signs in once for each profile and region.
@@ -200,7 +202,7 @@ func (j *janitor) seen(ids []string, now time.Time) (fresh bool) {
 const rememberTime = 10 * time.Second
 
 // remember leaves to the next round what it must know.
-func (j *janitor) remember(ctx context.Context) error {
+func (j *janitor) remember(ctx context.Context, rep Report) error {
 	if j.dry {
 		return nil
 	}
@@ -218,6 +220,9 @@ func (j *janitor) remember(ctx context.Context) error {
 		}
 	}
 	maps.Copy(st.Bare, j.bare)
+	if err := j.enter(rep); err != nil {
+		j.log().Warn("the history could not be written", slog.Any("error", err))
+	}
 	return j.Store.Save(st)
 }
 

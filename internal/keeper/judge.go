@@ -22,6 +22,7 @@ func memoryKey(t Target, f ipwatch.Family) string { return f.String() + " " + t.
 func (r *round) judge(t Target, f ipwatch.Family, v ipwatch.Verdict) {
 	key := memoryKey(t, f)
 	mem := r.st.Families[key]
+	r.noteAddress(t, mem, v)
 	mem.State = string(v.State)
 	if mem.Confirmed.After(r.now) {
 		mem.Confirmed = r.now // the clock was ahead then: twelve hours from now, and not from that time on

@@ -95,6 +95,7 @@ type Keeper struct {
 	Store   *Store
 	Targets []Target // of the configuration
 	Who     string   // user@host, for humans who read tags
+	By      string   // the command, for the history
 	Lease   time.Duration
 	Tags    map[string]string
 	// ReportExpired leaves the rules of others whose leases have ended in place.
@@ -115,6 +116,10 @@ type Keeper struct {
 	// Noticing, when set, says how changes of the address are noticed; asked at the start of the daemon and at
 	// each [ipwatch.HintStatus].
 	Noticing func() []string
+	// Explain, when set, says of which kind an error is, in one word, and what the user can do about it.
+	Explain func(error) (kind, hint string)
+	// Noted, when set, is told after each round of the daemon what that has put into the history; nil: nothing.
+	Noted func(*Record)
 	// Progress, when set, is told what a round is waiting for. It may be called from several goroutines.
 	Progress func(string)
 }

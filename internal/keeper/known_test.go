@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,9 @@ func TestEventKnowsThePlace(t *testing.T) {
 	})
 }
 
+// justBefore the event; the daemon reads each minute what is due.
+const justBefore = 4*time.Minute + 30*time.Second
+
 // Where anything may have changed since, the place is looked up.
 func TestEventLooksUpThePlace(t *testing.T) {
 	for name, change := range map[string]func(*lab, *keeper.Place, *keeper.Target){
@@ -45,10 +49,10 @@ func TestEventLooksUpThePlace(t *testing.T) {
 		"a pattern":         func(_ *lab, _ *keeper.Place, t *keeper.Target) { t.Cluster, t.NamePattern = "", "j-1" },
 		"a group":           func(_ *lab, _ *keeper.Place, t *keeper.Target) { t.Cluster, t.SecurityGroup = "", "j-1" },
 		"the clock was put back": func(l *lab, _ *keeper.Place, _ *keeper.Target) {
-			time.AfterFunc(4*time.Minute, func() { l.ahead.Store(int64(-time.Hour)) })
+			time.AfterFunc(justBefore, func() { l.ahead.Store(int64(-time.Hour)) })
 		},
 		"the computer slept": func(l *lab, _ *keeper.Place, _ *keeper.Target) {
-			time.AfterFunc(4*time.Minute, func() { l.suspend(time.Hour) })
+			time.AfterFunc(justBefore, func() { l.suspend(time.Hour) })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,7 +61,7 @@ func TestEventLooksUpThePlace(t *testing.T) {
 				change(l, &p, &l.Targets[0])
 				l.world.places["j-1"] = p
 				d := l.run()
-				d.sleep(5 * time.Minute)
+				d.sleep(justBefore)
 				l.took()
 				l.v4(at(office))
 				d.hint(ipwatch.HintAddress)
@@ -75,9 +79,10 @@ func TestEventLooksUpThePlace(t *testing.T) {
 func TestCrowded(t *testing.T) {
 	inLab(t, func(l *lab) {
 		l.Crowded = func(err error) bool { return errors.Is(err, errThrottled) }
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		l.world.failWith(func(_ context.Context, call string) error {
-			if full && strings.HasPrefix(call, "authorize") {
+			if full.Load() && strings.HasPrefix(call, "authorize") {
 				return errThrottled
 			}
 			return nil
@@ -91,7 +96,7 @@ func TestCrowded(t *testing.T) {
 		if n := count(l.took(), "resolve"); n != 1 {
 			t.Errorf("%d looks at the cluster, want the first", n)
 		}
-		full = false
+		full.Store(false)
 		d.sleep(8 * time.Minute)
 		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
 		d.stop()
@@ -132,9 +137,10 @@ func TestTidyingFails(t *testing.T) {
 	inLab(t, func(l *lab) {
 		gone := sgsync.Holder{UserID: "AIDADAVE", Installation: "d"}
 		l.world.put("sg-1", "192.0.2.99/32", sgsync.OwnerTag, "AIDADAVE", gone.Key(), sgsync.FormatLease(time.Now().Add(-time.Hour), time.Now().Add(-2*time.Hour), "dave@gone"))
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		l.world.failWith(func(_ context.Context, call string) error {
-			if full && strings.HasPrefix(call, "revoke") {
+			if full.Load() && strings.HasPrefix(call, "revoke") {
 				return errThrottled
 			}
 			return nil
@@ -143,7 +149,7 @@ func TestTidyingFails(t *testing.T) {
 		if st := l.state(); st.Failures != 0 || st.Status.NextRound.Before(time.Now()) {
 			t.Errorf("the round counts as failed: %+v", st.Status)
 		}
-		full = false
+		full.Store(false)
 		time.Sleep(time.Minute)
 		l.good(keeper.Request{})
 		l.want("rules", l.rules(), "sgr-1-2 192.0.2.1/32:22 mine")

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -22,7 +23,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 	l := loop{Keeper: k, in: newInbox(ctx, hints), settle: func() {}}
 	l.remember(ctx)
 	defer func() { l.settle() }()
-	req := Request{}
+	req := Request{Why: "the daemon has started"}
 	for {
 		req.news, req.anew, req.known = l.in.news, l.anew, req.Check || l.crowded
 		rep, err := k.Round(ctx, l.unattended(req))
@@ -30,6 +31,9 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 			return nil
 		}
 		l.report(rep, err)
+		if l.Noted != nil && err == nil {
+			l.Noted(rep.news)
+		}
 		l.looked(rep, err)
 		l.crowded = err == nil && l.Crowded != nil && l.Crowded(rep.Failed())
 		l.prove(ctx, rep)
@@ -79,13 +83,13 @@ func (l *loop) wait(ctx context.Context) Request {
 				due.Reset(l.nap(d))
 				continue
 			}
-			return Request{recall: l.recall()}
+			return Request{recall: l.recall(), Why: "it was due"}
 		case <-again:
 			if allowed == nil {
 				allowed = time.After(l.pace.Wait(time.Now()))
 			}
 		case <-allowed:
-			check := Request{Check: true}
+			check := Request{Check: true, Why: "the address was not known"}
 			if l.told != nil {
 				check = *l.told
 			}
@@ -98,7 +102,7 @@ func (l *loop) wait(ctx context.Context) Request {
 					continue
 				}
 				if l.told == nil {
-					l.told = &Request{Check: true}
+					l.told = &Request{Check: true, Why: cmp.Or(h.Reason, string(h.Kind)), Since: h.At}
 				}
 				if h.Kind != ipwatch.HintTimer {
 					l.told.Event = true

@@ -52,6 +52,11 @@ func (r *round) forget() {
 			delete(r.st.Bare, id)
 		}
 	}
+	for group, times := range r.st.Lost {
+		if len(times) == 0 || r.now.Sub(times[len(times)-1]) > LostWindow {
+			delete(r.st.Lost, group)
+		}
+	}
 	wanted := map[string]bool{}
 	for _, t := range r.all {
 		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
@@ -84,6 +89,9 @@ func (r *round) before(group string, c sgsync.Change) error {
 func (r *round) after(w *groupWork, view sgsync.View, res sgsync.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if slices.ContainsFunc(res.Outcomes, func(o sgsync.Outcome) bool { return o.Write() && o.Done }) {
+		r.miles.written = time.Now()
+	}
 	r.st.Journal = slices.DeleteFunc(r.st.Journal, func(j sgsync.Write) bool {
 		// The intents of this pass, not those of a process that was killed a moment ago.
 		return j.Maybe && j.Group == w.id && !j.At.Before(view.Sent.Add(sgsync.AttemptTimeout))

@@ -221,6 +221,7 @@ func TestUnknownCallsNobody(t *testing.T) {
 			if failed {
 				l.world.failWith(failing("rules", errBroken))
 				d.sleep(keeper.MaxNext)
+				d.sleep(time.Until(l.state().Status.NextRound) + 10*time.Second) // none is due for a while
 				if l.state().Failures == 0 {
 					t.Fatal("no failure")
 				}

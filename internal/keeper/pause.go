@@ -43,6 +43,7 @@ func (s *Store) Pause(ctx context.Context, p Pause) error {
 	// What changes in the meantime goes unnoticed, so a round is due at the end.
 	st, _ := s.Load()
 	st.Status.NextRound = time.Time{}
+	_ = s.Append(pauseRecord(p.Since, OutcomePaused, p.Until)) // a pause counts without its entry too
 	return s.Save(st)
 }
 
@@ -61,7 +62,19 @@ func (s *Store) Resume(ctx context.Context) (was bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("resume: %w", err)
 	}
+	_ = s.Append(pauseRecord(time.Now(), OutcomeResumed, time.Time{}))
 	return true, nil
+}
+
+func pauseRecord(at time.Time, outcome string, until time.Time) Record {
+	rec := Record{At: at.UTC().Round(0), By: "resume", Outcome: outcome}
+	if outcome == OutcomePaused {
+		rec.By = "pause"
+	}
+	if !until.IsZero() {
+		rec.Until = &until
+	}
+	return rec
 }
 
 // Paused returns the pause at the wall time now, or nil.

@@ -43,7 +43,7 @@ func (r *round) release(ctx context.Context) {
 
 // releasing begins the report of a target, with all groups that may hold rules for it.
 func (r *round) releasing(ctx context.Context, t Target) TargetReport {
-	tr := TargetReport{Target: t.Label, key: t.key(), Verdicts: map[string]Verdict{}}
+	tr := TargetReport{Target: t.Label, Profile: t.Profile, key: t.key(), Verdicts: map[string]Verdict{}}
 	var err error
 	if r.req.Targets != nil {
 		err = r.resolve(ctx, t)

@@ -15,7 +15,8 @@ type Report struct {
 	Warnings []string       `json:"warnings,omitempty"`
 	Took     time.Duration  `json:"-"`
 
-	look *look // at the own address; nil if nobody was asked
+	look *look   // at the own address; nil if nobody was asked
+	news *Record // what it has put into the history; nil: nothing
 	// late6: IPv6 was known, and did not answer in time to tell whether it is still the same.
 	late6 bool
 }
@@ -26,10 +27,12 @@ type TargetReport struct {
 	Cluster  string             `json:"cluster,omitempty"`
 	Name     string             `json:"name,omitempty"`
 	State    string             `json:"state,omitempty"`
+	Profile  string             `json:"profile,omitempty"` // as configured
 	Verdicts map[string]Verdict `json:"verdicts"`
 	Groups   []GroupReport      `json:"groups"`
 	Error    *string            `json:"error"`
-	Hint     string             `json:"hint,omitempty"`
+	Kind     string             `json:"error_kind,omitempty"` // see [Keeper.Explain]
+	Hint     string             `json:"hint,omitempty"`       // what the user can do about the error
 	Warnings []string           `json:"warnings,omitempty"`
 	Identity *Identity          `json:"identity,omitempty"`
 	Reach    *Reach             `json:"reach,omitempty"` // nil: nothing was tried
@@ -61,6 +64,8 @@ type GroupReport struct {
 	Clusters []string `json:"clusters,omitempty"`
 	Error    *string  `json:"error,omitempty"`
 	Err      error    `json:"-"`
+
+	read bool // its rules were read
 }
 
 // ChangeReport is one change.

@@ -203,6 +203,7 @@ func (r *round) ask(ctx context.Context, six bool) (anew bool) {
 	defer patience.Stop()
 	wg.Wait()
 	close(done)
+	r.miles.known = time.Now()
 	return <-interrupted && ctx.Err() == nil
 }
 
@@ -301,7 +302,7 @@ func familyName(f ipwatch.Family) string {
 
 // target begins the report of a target.
 func (r *round) target(ctx context.Context, t Target, err error) TargetReport {
-	tr := TargetReport{Target: t.Label, key: t.key(), local: t.Local, Verdicts: map[string]Verdict{}}
+	tr := TargetReport{Target: t.Label, Profile: t.Profile, key: t.key(), local: t.Local, Verdicts: map[string]Verdict{}}
 	place, ok := r.places[t.key()]
 	if !ok {
 		place = r.st.Places[t.key()].Place // from the last time: good enough to judge the address

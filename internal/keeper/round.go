@@ -28,6 +28,9 @@ type Request struct {
 	Check bool
 	// Event says that something happened: a pause after failures is cut short.
 	Event bool
+	// Why says for the history what made the round, in words for people, and Since when that was.
+	Why   string
+	Since time.Time
 
 	news <-chan struct{} // an event has come: a look that is under way is about a network that is gone
 	anew func() bool     // such a look may begin anew
@@ -44,6 +47,9 @@ var ErrNothing = errors.New("no target: name a cluster, or add one to the config
 // is for what stops the whole round.
 func (k *Keeper) Round(ctx context.Context, req Request) (Report, error) {
 	start := k.wall()
+	if req.Since.IsZero() {
+		req.Since = time.Now()
+	}
 	unlock, err := k.Store.Lock(ctx)
 	if err != nil {
 		return Report{}, err
@@ -65,7 +71,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if req.unattended && k.Store.Paused(k.wall()) != nil {
 		return st.idle(), nil
 	}
-	r := &round{Keeper: k, req: req, st: st, now: k.wall(), was: st.Status.NextRound, clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
+	r := &round{Keeper: k, req: req, st: st, miles: milestones{since: req.Since, began: time.Now()}, now: k.wall(), was: st.Status.NextRound, clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
 		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}, checked: map[string]ipwatch.Verdict{}, hosts: map[string][]netip.Addr{}}
 	if warning != "" {
 		r.rep.Warnings = append(r.rep.Warnings, warning)
@@ -86,13 +92,16 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if r.stale {
 		return Report{}, errStale
 	}
+	r.explain()
 	r.rep.Applied = !req.DryRun
 	r.rep.Took = k.wall().Sub(start)
 	r.rep.look = r.look()
 	if req.DryRun {
 		return r.rep, nil
 	}
-	return r.rep, r.finish(ctx)
+	err := r.finish(ctx)
+	r.rep.news = r.news
+	return r.rep, err
 }
 
 type round struct {
@@ -106,6 +115,10 @@ type round struct {
 	clouds map[cloudKey]*cloudOnce
 	places map[string]Place // by Target.key
 	bare   map[string]bool  // ids of rules that were read without a lease
+	miles  milestones
+	notes  []AddressNote // what is new about the own address
+	lost   []string      // ids of own rules that somebody else has removed
+	news   *Record       // what this round has put into the history
 	wrote  bool
 	stale  bool // what was recalled of the address does not do
 
@@ -305,6 +318,15 @@ func (r *round) warn(format string, args ...any) {
 func (t *TargetReport) fail(err error) {
 	text := err.Error()
 	t.Err, t.Error = err, &text
+}
+
+// explain adds to each failure what can be done about it.
+func (r *round) explain() {
+	for i := range r.rep.Targets {
+		if t := &r.rep.Targets[i]; t.Err != nil && r.Explain != nil {
+			t.Kind, t.Hint = r.Explain(t.Err)
+		}
+	}
 }
 
 // me is the installation as the user of a cloud.

@@ -25,6 +25,7 @@ type State struct {
 	Swept     map[string]time.Time    `json:"swept"`             // by profile and region: when rules were last looked for by tag
 	Failures  int                     `json:"failures"`          // rounds that failed in a row
 	Crowded   int                     `json:"crowded,omitempty"` // of those, the last for which AWS had no room
+	Lost      map[string][]time.Time  `json:"lost"`              // by group: when somebody else removed a rule of ours there
 
 	Status Status `json:"status"`
 }
@@ -70,7 +71,7 @@ type Status struct {
 
 func newState() *State {
 	return &State{Version: stateVersion, Families: map[string]FamilyMemory{}, Places: map[string]Remembered{},
-		Bare: map[string]time.Time{}, Rules: map[string]RuleMemory{}, Swept: map[string]time.Time{}}
+		Bare: map[string]time.Time{}, Rules: map[string]RuleMemory{}, Swept: map[string]time.Time{}, Lost: map[string][]time.Time{}}
 }
 
 // fill makes the maps of a state that came from a file.
@@ -91,6 +92,9 @@ func (s *State) fill() {
 	}
 	if s.Swept == nil {
 		s.Swept = fresh.Swept
+	}
+	if s.Lost == nil {
+		s.Lost = fresh.Lost
 	}
 	s.Failures = min(max(s.Failures, 0), len(backoff))
 	s.Crowded = min(max(s.Crowded, 0), len(backoff))

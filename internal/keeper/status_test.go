@@ -109,3 +109,18 @@ func TestRulesInReport(t *testing.T) {
 		}
 	})
 }
+
+// Rules that could not be read are shown as they were, and not as gone.
+func TestStatusKeepsUnreadRules(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		l.world.fail = failing("rules sg-1", errBroken)
+		l.round(keeper.Request{})
+		l.want("status", shown(l), "j-1 failed sgr-1-1 192.0.2.1/32")
+		time.Sleep(time.Minute) // what is laid over reads is over
+		l.world.edit("sgr-1-1", func(*sgsync.Rule) bool { return false })
+		l.world.fail = failing("authorize", errBroken) // read, and gone
+		l.round(keeper.Request{})
+		l.want("status", shown(l), "j-1 failed")
+	})
+}

@@ -22,7 +22,7 @@ type Store struct {
 	derived string // installation id, "" where the machine has none
 
 	reaching atomic.Pointer[reachingOf] // as it was read last
-	history  history
+	verdicts verdicts
 }
 
 const stateFile = "state.json"
@@ -182,14 +182,42 @@ func (s *Store) Save(st *State) error {
 	return nil
 }
 
-// replace writes a file of the folder anew, all or nothing.
+// ReadJSON reads another file of the folder, as [Store.WriteJSON] has written it.
+func (s *Store) ReadJSON(name string, v any) error {
+	data, err := readFile(s.Path(name))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, v)
+}
+
+// WriteJSON writes another file of the folder, all or nothing. It needs no lock, and may be called by one process at a
+// time: the file on the way has a name of its own, which [Store.Lock] does not tidy away.
+func (s *Store) WriteJSON(name string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(s.Path(name+".new"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	return s.put(f, name, append(data, '\n'))
+}
+
+// replace writes a file of the folder anew, all or nothing. The caller holds the lock.
 func (s *Store) replace(name string, data []byte) error {
 	f, err := os.CreateTemp(s.dir, ".state-*") // mode 0600
 	if err != nil {
 		return err
 	}
+	return s.put(f, name, data)
+}
+
+// put writes data into a new file and gives that its name.
+func (s *Store) put(f *os.File, name string, data []byte) error {
 	defer func() { _ = os.Remove(f.Name()) }() // fails once it is renamed, and that is meant
-	_, err = f.Write(data)
+	_, err := f.Write(data)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), s.Path(name))

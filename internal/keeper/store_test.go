@@ -233,3 +233,37 @@ func TestInstallation(t *testing.T) {
 		t.Error("another folder is another installation, always the same one")
 	}
 }
+
+// What the daemon writes beside the rounds is not tidied away by them, and is there whole.
+func TestStoreWritesBesideTheRounds(t *testing.T) {
+	dir := stateDir(t)
+	s, err := keeper.OpenStore(dir, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if unlock, err := s.Lock(context.Background()); err == nil {
+				unlock()
+			}
+		}
+	}()
+	for i := range 300 {
+		if err := s.WriteJSON("told.json", i); err != nil {
+			t.Fatal(err)
+		}
+		var got int
+		if err := s.ReadJSON("told.json", &got); err != nil || got != i {
+			t.Fatal(got, err)
+		}
+	}
+	close(stop)
+	<-done
+}

@@ -5,9 +5,11 @@ package netlab
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/awssim"
@@ -23,7 +25,12 @@ type Cloud struct {
 	Sim                      *awssim.Sim
 	Cluster, Instance, Group string
 	foreign                  []string // rules that were there from the start
+	node                     atomic.Pointer[func(net.Conn)]
 }
+
+// ServeNode has a function serve the connections that the gate lets through to the node's port; until then they are closed at once. The
+// function is called in a goroutine for each, and closes it.
+func (c *Cloud) ServeNode(f func(net.Conn)) { c.node.Store(&f) }
 
 // newCloud makes it. The node has these addresses.
 func newCloud(v4, v6 netip.Addr) *Cloud {
@@ -128,6 +135,10 @@ func (c *Cloud) guard(h *Host, nodes ...netip.Addr) error {
 				conn, err := ln.Accept()
 				if err != nil {
 					return
+				}
+				if serve := c.node.Load(); serve != nil {
+					go (*serve)(conn)
+					continue
 				}
 				conn.Close()
 			}

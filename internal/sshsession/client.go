@@ -24,6 +24,7 @@ type Client struct {
 	mu     sync.Mutex
 	closed bool // by Close, so that the end is no error
 	err    error
+	asked  chan struct{} // nil while no question waits for its answer
 	done   chan struct{} // closed when the connection has ended, after err is set
 	idle   sync.WaitGroup
 }
@@ -32,13 +33,17 @@ type Client struct {
 // the answer may be waiting behind a long download.
 type countingConn struct {
 	net.Conn
-	reads atomic.Uint64
+	reads  atomic.Uint64
+	broken atomic.Bool // nothing will be read any more
 }
 
 func (c *countingConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.reads.Add(1)
+	}
+	if err != nil {
+		c.broken.Store(true)
 	}
 	return n, err
 }
@@ -63,8 +68,12 @@ func (c *Client) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil && !c.closed {
-		c.err = ErrLostLink
-		if err != nil && !errors.Is(err, ErrLostLink) {
+		switch {
+		case err == nil:
+			c.err = ErrLostLink
+		case errors.Is(err, ErrLostLink): // our own, with the reason
+			c.err = err
+		default:
 			c.err = fmt.Errorf("%w: %w", ErrLostLink, foreign{err})
 		}
 	}
@@ -75,7 +84,7 @@ func (c *Client) end(err error) {
 func (c *Client) keepAlive(every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var answer chan struct{} // nil while nothing was asked
+	var answer <-chan struct{} // nil while nothing was asked
 	seen, missed := c.conn.reads.Load(), 0
 	for {
 		select {
@@ -89,13 +98,7 @@ func (c *Client) keepAlive(every time.Duration) {
 				continue
 			}
 			if answer == nil {
-				asked := make(chan struct{})
-				answer = asked
-				// It ends with its answer or with the connection.
-				c.idle.Go(func() {
-					_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer
-					close(asked)
-				})
+				answer = c.question()
 				continue
 			}
 			if missed++; missed == keepAliveMisses {
@@ -105,6 +108,26 @@ func (c *Client) keepAlive(every time.Duration) {
 			}
 		}
 	}
+}
+
+// question asks the server for a sign of life, unless it has been asked and has not answered yet. The channel is closed with the answer,
+// or with the connection.
+func (c *Client) question() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asked != nil {
+		return c.asked
+	}
+	asked := make(chan struct{})
+	c.asked = asked
+	go func() {
+		_, _, _ = c.ssh.SendRequest("keepalive@openssh.com", true, nil) // a refusal is an answer
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.asked = nil
+		close(asked)
+	}()
+	return asked
 }
 
 // Done is closed when the connection has ended, for whatever reason.

@@ -29,6 +29,8 @@ type server struct {
 	command func(s *remote, line string) int
 	pty     bool // whether terminals are given
 	deaf    bool // no session requests are answered
+	// onward serves the other channels; nil refuses them.
+	onward func(ch ssh.NewChannel)
 
 	listener net.Listener
 	wg       sync.WaitGroup
@@ -146,6 +148,10 @@ func (s *server) serve(conn net.Conn) {
 	defer c.Close()
 	s.wg.Go(func() { ssh.DiscardRequests(requests) })
 	for ch := range channels {
+		if ch.ChannelType() != "session" && s.onward != nil {
+			s.wg.Go(func() { s.onward(ch) })
+			continue
+		}
 		if ch.ChannelType() != "session" {
 			_ = ch.Reject(ssh.UnknownChannelType, "no")
 			continue
