@@ -103,6 +103,9 @@ func (r *round) schedule(failed error) {
 		r.soon(t.Until)
 	}
 	r.soon(end.Add(jitter(DriftCheck)))
+	if st.Forgotten.After(end) {
+		r.soon(st.Forgotten) // what a lost memory does not tell shows in the rules by then
+	}
 	if partial {
 		r.soon(r.was) // what is due for the other targets stays due; zero is at once
 	}
