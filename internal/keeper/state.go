@@ -27,8 +27,8 @@ type State struct {
 	Crowded   int                     `json:"crowded,omitempty"` // of those, the last for which AWS had no room
 	Lost      map[string][]time.Time  `json:"lost"`              // by group: when somebody else removed a rule of ours there
 
-	// Forgotten is until when a call may act, and show, of which nothing is known: the file that told of it was damaged.
-	Forgotten time.Time `json:"forgotten,omitzero"`
+	// Settled is when reads show every call so far. A round before it is not the last look at what they did.
+	Settled time.Time `json:"settled,omitzero"`
 
 	Status Status `json:"status"`
 }
