@@ -25,12 +25,14 @@ const maxLines = 400
 // ipwatch) can be read and tested without what acts, and so that keeper and awsclient meet in cmd alone.
 var layers = map[string]int{
 	"internal/sgsync": 0, "internal/ipwatch": 0,
-	"internal/netpath":  0, // pure; awsclient reads what it judges
-	"internal/mototest": 0, // for tests alone
-	"internal/keeper":   1, "internal/awsclient": 1, "internal/sshsession": 1, "internal/config": 1, "internal/awssim": 1,
+	"internal/netpath":  0,                        // pure; awsclient reads what it judges
+	"internal/mototest": 0, "internal/bootlab": 0, // for tests alone
+	"internal/daemonlog": 0,
+	"internal/keeper":    1, "internal/awsclient": 1, "internal/sshsession": 1, "internal/config": 1, "internal/awssim": 1,
 	"internal/transfer":  1,
 	"internal/notify":    1, // knows nothing of what it tells
 	"packaging":          1,
+	"internal/svcmgr":    2, // writes what packaging renders
 	"internal/iampolicy": 1, // pure; besides the command, the tests of all calls read it
 	"internal/tunnel":    2, // listens here, and has the connections made by sshsession's server
 	"internal/demo":      2, // puts the simulated AWS and a real SSH server together
@@ -53,6 +55,7 @@ var reserved = []struct {
 	{"github.com/pelletier/go-toml", "internal/config", "the file is read in one place"},
 	{"testing", "internal/mototest", "the program must not carry its tests"},
 	{module + "internal/mototest", "", "it is for tests alone"},
+	{module + "internal/bootlab", "", "it boots a container as root: for tests alone"},
 	{module + "internal/netlab", "bench/roam bench/soak", "it changes the computer's networks as root: for tests and benchmarks alone"},
 }
 

@@ -2,6 +2,7 @@ package packaging
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,12 +12,19 @@ import (
 // LaunchAgent renders the property list of a LaunchAgent in the user's session (launchd.plist(5)). An argument, path
 // or variable that a property list cannot hold is an error.
 //
-// launchd knows no counterpart of systemd's RestartPreventExitStatus: after a mistake in the configuration it tries
-// again every ThrottleInterval seconds.
+// launchd knows no counterpart of systemd's RestartPreventExitStatus: what ends with success is not started again, so the
+// program ends with success, under launchd, after a mistake in the configuration. Variables that nobody else may read
+// stand in the list itself, whose file is then to be private.
 func LaunchAgent(p UnitParams) (string, error) {
+	if p.Args == nil {
+		p.Args = FileArgs()
+	}
 	p, err := p.check()
 	if err != nil {
 		return "", err
+	}
+	if p.EnvFile != "" {
+		return "", errors.New("environment file: launchd reads none")
 	}
 	var args, env strings.Builder
 	for _, arg := range append([]string{p.Executable}, p.Args...) {

@@ -14,6 +14,52 @@ func SystemdUserUnit(p UnitParams) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	command, err := p.execStart()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf(systemdUserUnit, command, environment(p), systemdService), nil
+}
+
+// SystemdSystemUnit renders the unit of the system's service manager, which runs the program as an ordinary user: as
+// root it would run whatever the user's AWS configuration names (credential_process).
+func SystemdSystemUnit(p UnitParams) (string, error) {
+	p, err := p.check()
+	if err != nil {
+		return "", err
+	}
+	command, err := p.execStart()
+	if err != nil {
+		return "", err
+	}
+	if p.User == "" || strings.Trim(p.User, nameBytes+"-.") != "" || strings.HasPrefix(p.User, "-") || p.User == "root" || strings.Trim(p.User, "0") == "" {
+		return "", fmt.Errorf("user %q: want the name of an ordinary user, of letters, digits, dots, hyphens and underscores", p.User)
+	}
+	var writable strings.Builder
+	for _, dir := range p.Writable {
+		if err := absolute("folder", dir); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&writable, "ReadWritePaths=%s\n", quoteIfNeeded("-"+strings.ReplaceAll(dir, "%", "%%")))
+	}
+	return fmt.Sprintf(systemdSystemUnit, command, p.User, environment(p), systemdService, writable.String()), nil
+}
+
+// SystemdDropIn renders what an installation adds to a unit that a package brought. It is empty where there is nothing
+// to add.
+func SystemdDropIn(p UnitParams) (string, error) {
+	p, err := p.check()
+	if err != nil {
+		return "", err
+	}
+	if len(p.Env) == 0 && p.EnvFile == "" {
+		return "", nil
+	}
+	return "# Made by emr-accessd install: what the service does not inherit from your shell.\n[Service]\n" + environment(p), nil
+}
+
+// execStart is the command line of a unit.
+func (p UnitParams) execStart() (string, error) {
 	if strings.ContainsAny(p.Executable, `"'\`) { // however they are quoted: systemd's string_is_safe
 		return "", fmt.Errorf("executable %q: systemd takes no quotes or backslashes in the path of a program", p.Executable)
 	}
@@ -21,56 +67,20 @@ func SystemdUserUnit(p UnitParams) (string, error) {
 	for _, arg := range p.Args {
 		command = append(command, quoteArg(arg))
 	}
-	var env strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
-		fmt.Fprintf(&env, "Environment=%s\n", quoteEnv(name+"="+p.Env[name]))
-	}
-	return fmt.Sprintf(systemdUnit, strings.Join(command, " "), env.String()), nil
+	return strings.Join(command, " "), nil
 }
 
-// systemdUnit has the command line and the environment left out.
-const systemdUnit = `# emr-accessd as a service of the user: systemctl --user enable --now emr-accessd
-[Unit]
-Description=Keep SSH to Amazon EMR open for the current address
-# After ten failures in five minutes it stays down and systemctl --user status says so.
-StartLimitIntervalSec=300
-StartLimitBurst=10
-
-[Service]
-# exec: a program that cannot be started is an error of "systemctl start", not a later surprise.
-Type=exec
-ExecStart=%s
-%s# A crash costs five seconds. Exit status 2 is a mistake in the configuration, which trying again does not mend.
-Restart=on-failure
-RestartSec=5
-RestartPreventExitStatus=2
-# It ends within a second of SIGTERM; a call to AWS that hangs must not hold up a logout.
-TimeoutStopSec=10
-# State and host keys are nobody else's business.
-UMask=0077
-
-# What follows needs no user namespaces, which some systems forbid. It holds for the helpers as well that the AWS
-# configuration starts (credential_process), so it leaves out:
-#   MemoryDenyWriteExecute, under which node and other programs with a JIT compiler exit at once;
-#   ProtectHome, because the SSO token cache in ~/.aws is written;
-#   CapabilityBoundingSet, which a user's service manager may not change.
-NoNewPrivileges=yes
-LockPersonality=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-RestrictNamespaces=yes
-# AF_NETLINK tells of network changes, AF_UNIX reaches the name service and the SSH agent.
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-# A helper that tries something forbidden gets an error, which most can live with, instead of being killed.
-SystemCallErrorNumber=EPERM
-
-[Install]
-# A user's service manager has no multi-user.target.
-WantedBy=default.target
-`
+// environment has the settings of a unit's environment, one a line.
+func environment(p UnitParams) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
+		fmt.Fprintf(&b, "Environment=%s\n", quoteEnv(name+"="+p.Env[name]))
+	}
+	if p.EnvFile != "" { // the dash: a file that is gone is no reason not to start
+		fmt.Fprintf(&b, "EnvironmentFile=-%s\n", strings.ReplaceAll(p.EnvFile, "%", "%%")) // takes no quotes, and a blank is itself
+	}
+	return b.String()
+}
 
 // quotePath makes the first word of ExecStart. It knows specifiers such as %h, but no variables: there a dollar
 // stands for itself (systemd.service(5), COMMAND LINES).

@@ -23,6 +23,7 @@ type app struct {
 	status *progress
 	verb   string // the command, for the history
 
+	startedBy
 	secrets passphrases // of login keys
 
 	mu      sync.Mutex

@@ -42,7 +42,7 @@ const (
 func (c *closing) prove(ctx context.Context) {
 	p := &closedProof{Result: "not-tried", AdmittedBy: []string{}}
 	c.answer.Proof = p
-	_, addr, err := nodeAddress(c.report.Targets[0], c.target, "")
+	_, addr, err := nodeAddress(c.report.Targets[0], c.target, nodeChoice{}, "")
 	if err != nil {
 		p.Because = fmt.Sprintf("Nothing was tried: %v.", err)
 		return

@@ -1,16 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"net/netip"
 	"os"
-	"os/signal"
 	"os/user"
 	"path/filepath"
-	"syscall"
+	"slices"
 	"time"
 
+	"github.com/emr-accessd/emr-accessd/internal/awsclient"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/emr-accessd/emr-accessd/internal/sshsession"
 	"github.com/spf13/cobra"
@@ -22,31 +23,45 @@ type connectFlags struct {
 	stay
 	identity []string
 	login    string
+
+	tty, reconnect, openssh bool // of connect alone
 }
 
 // registerLogin adds the flags of every command that logs in.
 func (f *connectFlags) registerLogin(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVarP(&f.identity, "identity", "i", nil, "private key `file` to log in with")
-	cmd.Flags().StringVarP(&f.login, "login", "l", "hadoop", "user to log in as")
+	cmd.Flags().StringVarP(&f.login, "login", "l", "", "user to log in as (default: the one of your ssh configuration, or hadoop)")
 	f.register(cmd)
 }
 
 func (a *app) connectCommand() *cobra.Command {
 	var f connectFlags
 	cmd := &cobra.Command{
-		Use:   "connect [flags] CLUSTER [-- COMMAND…]",
+		Use:   "connect [flags] [CLUSTER] [-- COMMAND…]",
 		Short: "make sure that you may, verify the host, and open a session or run a command",
 		Long: `Brings the rule for your address in place, finds the cluster's primary node, verifies
 its host key (by what the node printed to EC2's console at its first boot; else it
-asks), and opens a session there as hadoop, or runs one command.
+asks), and opens a session there as hadoop, or runs one command. Without a cluster it
+shows a list to pick from.
 
 A cluster that is not in the configuration needs none: its rule is given back at
 the end of the session, unless the daemon runs or --keep says otherwise.
 
+When your address changes under a session, the rule is put in place again, and you are
+told. With --reconnect a session whose link is lost comes back by itself, as a new shell.
+
+The keys and settings of your ~/.ssh/config are followed as far as this client knows
+them; --openssh runs the system's ssh instead, which knows all of them, with the same
+rule and the same verified host key. What stands behind -- goes to ssh then.
+
+In a session, after a newline: ~. ends the connection, ~? shows the other escapes.
 The exit status is the remote one, or 255 for a failure of the connection itself.`,
 		Example: `  emr-accessd connect j-2AXXXXXXGAPLF
-  emr-accessd connect -i ~/.ssh/team.pem j-2AXXXXXXGAPLF -- yarn application -list`,
-		Args: cobra.MinimumNArgs(1),
+  emr-accessd connect -i ~/.ssh/team.pem j-2AXXXXXXGAPLF -- yarn application -list
+  emr-accessd connect --wait nightly-etl              # a cluster that starts, by its name
+  emr-accessd connect --node core:0 j-2AXXXXXXGAPLF
+  emr-accessd connect --reconnect -t j-2AXXXXXXGAPLF -- tmux new -A -s work
+  emr-accessd connect --openssh j-2AXXXXXXGAPLF -- -L 8088:localhost:8088`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.load(); err != nil {
 				return err
@@ -54,12 +69,43 @@ The exit status is the remote one, or 255 for a failure of the connection itself
 			if err := f.check(cmd); err != nil {
 				return err
 			}
-			return a.connect(cmd.Context(), args[0], args[1:], f)
+			cluster, command := "", args
+			if len(args) > 0 && cmd.ArgsLenAtDash() != 0 {
+				cluster, command = args[0], args[1:]
+			}
+			if err := f.checkSession(cmd, command, a.onTerminal()); err != nil {
+				return err
+			}
+			return a.connect(cmd.Context(), cluster, command, f)
 		},
 	}
 	f.registerLogin(cmd)
+	cmd.Flags().BoolVarP(&f.tty, "tty", "t", false, "run the command on a terminal")
+	cmd.Flags().BoolVar(&f.reconnect, "reconnect", false, "come back by itself when the link is lost")
+	cmd.Flags().BoolVar(&f.openssh, "openssh", false, "run the system's ssh")
 	return cmd
 }
+
+// checkSession refuses what does not go together.
+func (f *connectFlags) checkSession(cmd *cobra.Command, command []string, terminal bool) error {
+	var why string
+	switch {
+	case !f.reconnect:
+		return nil
+	case f.openssh:
+		why = "--reconnect is not for --openssh: ssh ends with its connection"
+	case !terminal:
+		why = "--reconnect needs a terminal: without one, nobody sees that what ran is gone"
+	case len(command) > 0 && !f.tty:
+		why = "--reconnect would run the command again; with -t it does, which suits `tmux new -A`"
+	default:
+		return nil
+	}
+	return usageError{errors.New(why), cmd.CommandPath()}
+}
+
+// onTerminal reports whether somebody types into this program.
+func (a *app) onTerminal() bool { return a.In != nil && term.IsTerminal(int(a.In.Fd())) }
 
 func (a *app) connect(ctx context.Context, arg string, command []string, f connectFlags) error {
 	p, err := a.prepare(ctx, arg, f.stay)
@@ -67,26 +113,40 @@ func (a *app) connect(ctx context.Context, arg string, command []string, f conne
 		return err
 	}
 	defer p.end()
-	client, err := a.dial(ctx, p, f)
-	if err != nil {
-		return err
+	a.noteNodes(p)
+	if f.openssh {
+		return a.systemSSH(ctx, p, f, command)
 	}
-	defer client.Close()
-	return a.use(ctx, client, p.report, command)
+	if j := p.options.jump; j != "" {
+		fmt.Fprintf(a.Err, "emr-accessd: note: the %s of your ssh configuration is not followed; --openssh follows it\n", j)
+	}
+	v := &visit{app: a, p: p, f: f, command: sshsession.JoinCommand(command), interactive: a.onTerminal() && (f.tty || len(command) == 0)}
+	return v.run(ctx)
+}
+
+// noteNodes says which of several primary nodes was taken when none was named.
+func (a *app) noteNodes(p *prepared) {
+	var primaries []keeper.Node
+	for _, n := range p.report.Targets[0].Place.Nodes {
+		if n.Role == awsclient.RolePrimary {
+			primaries = append(primaries, n)
+		}
+	}
+	if p.which == (nodeChoice{}) && p.host == "" && len(primaries) > 1 {
+		fmt.Fprintf(a.Err, "emr-accessd: note: this is the first of %s\n", printable(listNodes(primaries)))
+	}
 }
 
 // dial connects and logs in. A rule that was changed a moment ago may need some seconds to act.
 func (a *app) dial(ctx context.Context, p *prepared, f connectFlags) (*sshsession.Client, error) {
-	t := p.verified
-	t.Env = os.Environ()
-	t.Login = sshsession.Login{User: f.login, KeyFiles: f.identity, Folder: sshFolder(), Agent: sshsession.DefaultAgent(), WantPublicKey: a.keyPair(ctx, p.target, p.report)}
+	t, o := p.verified, p.options
+	t.Env, t.SendEnv, t.SetEnv = os.Environ(), o.sendEnv, o.setEnv
+	t.KeepAlive, t.KeepAliveMisses, t.ConnectTimeout = o.alive, o.aliveMisses, o.connectTimeout
+	t.Login = a.loginTo(ctx, p, f)
 	t.Banner = func(text string) { fmt.Fprintf(a.Err, "%s\n", printable(text)) }
 	if q, err := sshsession.OpenPrompter(); err == nil {
 		defer q.Close()
-		t.Verifier.Ask = func(ctx context.Context, question sshsession.Question) (bool, error) {
-			a.status.clear()
-			return q.HostKey(ctx, question)
-		}
+		t.Verifier.Ask = a.asking(q)
 		t.Login.Passphrase = func(ctx context.Context, file string) ([]byte, error) {
 			a.status.clear()
 			return a.secrets.ask(ctx, file, q.Passphrase)
@@ -100,9 +160,36 @@ func (a *app) dial(ctx context.Context, p *prepared, f connectFlags) (*sshsessio
 	return client, err
 }
 
+// asking asks about a host key on a terminal.
+func (a *app) asking(q *sshsession.Prompter) func(context.Context, sshsession.Question) (bool, error) {
+	return func(ctx context.Context, question sshsession.Question) (bool, error) {
+		a.status.clear()
+		return q.HostKey(ctx, question)
+	}
+}
+
+// defaultLogin is the user on every EMR node, unless Kerberos or LDAP is set up.
+const defaultLogin = "hadoop"
+
+// loginTo is who logs in and with what: what the flags say, then the user's ssh configuration, then what fits the
+// cluster's key pair.
+func (a *app) loginTo(ctx context.Context, p *prepared, f connectFlags) sshsession.Login {
+	o := p.options
+	l := sshsession.Login{User: cmp.Or(f.login, o.user, defaultLogin), KeyFiles: f.identity, Files: o.identity, Certificates: o.certificates,
+		Only: o.onlyIdentity, Folder: sshFolder(), Agent: cmp.Or(o.agent, sshsession.DefaultAgent())}
+	if o.noAgent {
+		l.Agent = ""
+	}
+	if file := keyPairFile(p.target.Profile); file != "" && !o.onlyIdentity {
+		l.Files = append(slices.Clone(l.Files), file)
+	}
+	l.WantPublicKey = a.keyPair(ctx, p.target, p.report.Targets[0].Place.KeyName)
+	return l
+}
+
 // keyPair is the public key of the cluster's key pair; it only helps to find the right private key.
-func (a *app) keyPair(ctx context.Context, target keeper.Target, rep keeper.Report) string {
-	client, name := a.client(target), rep.Targets[0].Place.KeyName
+func (a *app) keyPair(ctx context.Context, target keeper.Target, name string) string {
+	client := a.client(target)
 	if client == nil || name == "" {
 		return ""
 	}
@@ -120,68 +207,4 @@ func sshFolder() string {
 		return filepath.Join(u.HomeDir, ".ssh")
 	}
 	return ""
-}
-
-// use runs the command or the shell, and compares what the server saw of us with what was authorized.
-func (a *app) use(ctx context.Context, c *sshsession.Client, rep keeper.Report, command []string) error {
-	seen := make(chan netip.Addr, 1)
-	go func() {
-		vctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		defer cancel()
-		addr, _ := c.ServerView(vctx)
-		seen <- addr
-	}()
-	var status int
-	var err error
-	tty := term.IsTerminal(int(a.In.Fd()))
-	if len(command) == 0 && tty {
-		status, err = c.Shell(ctx, &sshsession.Terminal{In: a.In, Out: a.Out, Err: a.Err, Term: os.Getenv("TERM")})
-	} else {
-		signals := make(chan os.Signal, 4)
-		signal.Notify(signals, os.Interrupt)
-		defer signal.Stop(signals)
-		ectx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		defer cancel()
-		go endOn(ectx, cancel)
-		status, err = c.Exec(ectx, sshsession.JoinCommand(command), a.In, a.Out, a.Err, signals)
-	}
-	select {
-	case addr := <-seen:
-		a.compareView(rep, addr)
-	default: // the session was shorter than the question
-	}
-	if err != nil {
-		return err
-	}
-	if status != 0 {
-		return exitStatus(status)
-	}
-	return nil
-}
-
-// endOn ends a command when this program is told to end. Ctrl-C is not among the reasons: it is passed on to
-// the remote command, and only a second one ends the session.
-func endOn(ctx context.Context, cancel context.CancelFunc) {
-	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(told)
-	select {
-	case <-ctx.Done():
-	case <-told:
-		cancel()
-	}
-}
-
-// compareView warns when the server sees us under another address than the authorized one: then another
-// rule let us in, and ours lets in somebody else.
-func (a *app) compareView(rep keeper.Report, seen netip.Addr) {
-	if !seen.IsValid() || !known(rep) {
-		return
-	}
-	for _, v := range rep.Targets[0].Verdicts {
-		if authorized, err := netip.ParseAddr(v.Address); err == nil && authorized == seen.Unmap() {
-			return
-		}
-	}
-	fmt.Fprintf(a.Err, "emr-accessd: warning: the node sees you as %s, which is not the address that was authorized; another rule let you in\n", seen)
 }

@@ -3,14 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
-	"github.com/kardianos/service"
 )
 
 const thisComputer = "this computer"
@@ -28,11 +26,11 @@ func (d *doctor) local() []*exam {
 		return d.lookAtAddress(ctx)
 	}}
 	return []*exam{
-		{subject: thisComputer, id: "service", limit: 5 * time.Second, look: func(context.Context) finding {
+		{subject: thisComputer, id: "service", limit: 5 * time.Second, look: func(ctx context.Context) finding {
 			if storeErr != nil {
 				return bad(oneLine(storeErr), joinHints(storeErr, ""))
 			}
-			return d.lookAtService(installed())
+			return d.lookAtService(installed(ctx))
 		}},
 		d.address,
 	}
@@ -45,21 +43,19 @@ const (
 	serviceRuns    = "runs"
 )
 
-// installed asks the service manager.
-func installed() string {
-	s, err := newService("")
+// installed asks the service manager. Where that cannot tell, the daemon's lock says whether one runs.
+func installed(ctx context.Context) string {
+	m, err := manager("")
 	if err != nil {
 		return serviceNone
 	}
-	switch status, err := s.Status(); {
-	case errors.Is(err, service.ErrNotInstalled):
+	switch st, err := m.State(ctx); {
+	case err != nil || !st.Installed:
 		return serviceNone
-	case err == nil && status == service.StatusRunning:
+	case st.Active:
 		return serviceRuns
-	case err == nil && status == service.StatusStopped:
-		return serviceStopped
 	}
-	return serviceNone // it cannot be told; the daemon's lock tells whether one runs
+	return serviceStopped
 }
 
 func (d *doctor) lookAtService(manager string) finding {
@@ -82,7 +78,7 @@ func (d *doctor) lookAtService(manager string) finding {
 	case ans.Paused != nil:
 		return bad(pausedUntil(*ans.Paused, now), "emr-accessd resume")
 	case !ans.Running && manager == serviceStopped:
-		return bad("the service is installed and does not run"+last, "emr-accessd start; journalctl --user -u emr-accessd says why it ended")
+		return bad("the service is installed and does not run"+last, "emr-accessd start; emr-accessd logs says why it ended")
 	case !ans.Running && manager == serviceRuns:
 		return notKnown("the service runs, with another state folder than "+ans.StateDir, "emr-accessd install, from this shell")
 	case !ans.Running:

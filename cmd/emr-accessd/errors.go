@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"unicode"
 
 	"github.com/emr-accessd/emr-accessd/internal/awsclient"
 	"github.com/emr-accessd/emr-accessd/internal/config"
+	"github.com/emr-accessd/emr-accessd/internal/daemonlog"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 	"github.com/emr-accessd/emr-accessd/internal/sshsession"
@@ -64,6 +66,9 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 	if cmd != nil && cmd.Name() == "connect" && !commandLine(err) {
 		code = sshsession.ExitFailed
 	}
+	if cmd != nil && cmd.Name() == "run" && code == exitUsage {
+		code = a.startedBy.mistake()
+	}
 	a.tell(err)
 	if u, ok := errors.AsType[usageError](err); ok && u.command != "" {
 		fmt.Fprintf(a.Err, "emr-accessd: hint: see `%s --help`\n", u.command)
@@ -75,8 +80,12 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 
 // tell prints an error with its hints.
 func (a *app) tell(err error) {
+	mark := ""
+	if f, ok := a.Err.(*os.File); ok && daemonlog.ToJournal(f) {
+		mark = daemonlog.Error
+	}
 	for _, line := range strings.Split(message(err), "\n") {
-		fmt.Fprintf(a.Err, "emr-accessd: error: %s\n", printable(line))
+		fmt.Fprintf(a.Err, "%semr-accessd: error: %s\n", mark, printable(line))
 	}
 	for _, h := range hints(err) {
 		fmt.Fprintf(a.Err, "emr-accessd: hint: %s\n", printable(h))

@@ -144,16 +144,17 @@ func (a *app) pick(ctx context.Context, args []string) (row clusterRow, profile 
 	if len(rows) == 0 {
 		return row, "", hinted{fmt.Errorf("there is no active cluster in %s", region), exitFailed, "look elsewhere with --region and --profile"}
 	}
-	row, err = a.choice(ctx, rows)
+	row, err = a.choice(ctx, rows, "emr-accessd init")
 	return row, profile, err
 }
 
-// choice asks which cluster it is to be. Nothing is picked for somebody who cannot be asked.
-func (a *app) choice(ctx context.Context, rows []clusterRow) (clusterRow, error) {
+// choice asks which cluster it is to be. Nothing is picked for somebody who cannot be asked; command is what they can
+// give the cluster's id to.
+func (a *app) choice(ctx context.Context, rows []clusterRow, command string) (clusterRow, error) {
 	slices.SortStableFunc(rows, func(x, y clusterRow) int { return cmp.Compare(x.Name, y.Name) })
 	if a.In == nil || !term.IsTerminal(int(a.In.Fd())) {
 		renderClusters(a.Err, clustersAnswer{Clusters: rows}, false)
-		return clusterRow{}, hinted{errors.New("there is no terminal to ask which cluster it is to be"), exitUsage, "name one: emr-accessd init j-…"}
+		return clusterRow{}, hinted{errors.New("there is no terminal to ask which cluster it is to be"), exitUsage, "name one: " + command + " j-…"}
 	}
 	for i, r := range rows {
 		fmt.Fprintf(a.Err, "%3d  %s  %s  %s, %s\n", i+1, r.ID, cut(printable(cmp.Or(r.Name, "-")), 40), strings.ToLower(r.State), r.reached())
@@ -173,7 +174,7 @@ func (a *app) choice(ctx context.Context, rows []clusterRow) (clusterRow, error)
 			break
 		}
 	}
-	return clusterRow{}, hinted{errors.New("no cluster was picked"), exitUsage, "name one: emr-accessd init j-…"}
+	return clusterRow{}, hinted{errors.New("no cluster was picked"), exitUsage, "name one: " + command + " j-…"}
 }
 
 // maxTyped is more than anybody types to answer a question, in bytes.

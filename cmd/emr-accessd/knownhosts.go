@@ -49,7 +49,7 @@ func (a *app) knownHosts(cluster string) error {
 	if err != nil {
 		return err
 	}
-	file := a.hostsPath(cluster)
+	file := a.hostsPath(hostAlias(cluster))
 	instance, err := sshsession.Exported(file)
 	if err != nil {
 		return err

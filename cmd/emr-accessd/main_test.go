@@ -120,7 +120,7 @@ func TestConnectAsksOnATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.close)
-	server := startSSHD(t, w, false)
+	server := startSSHD(t, w, false, plainShell)
 	session := func(answer string, args ...string) (string, int) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()

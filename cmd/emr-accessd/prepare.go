@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/config"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/emr-accessd/emr-accessd/internal/sshsession"
 	"github.com/spf13/cobra"
@@ -17,39 +16,69 @@ import (
 
 // stay are the flags of every command that connects: where to, and how long the rule stays.
 type stay struct {
-	host string
-	keep bool
-	life time.Duration
+	host  string
+	node  string
+	wait  bool
+	keep  bool
+	life  time.Duration
+	which nodeChoice // node, once check has read it
+	plain bool       // the caller is ssh's own proxy, or logs in nowhere: the ssh configuration is not asked
 }
 
 func (f *stay) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.host, "host", "", "`host[:port]` to connect to in place of the primary node's address")
+	cmd.Flags().StringVar(&f.host, "host", "", "`host[:port]` to connect to in place of the node's address")
+	cmd.Flags().StringVar(&f.node, "node", "", "which `node`: core:0, task:2, primary:1, or core:i-0123… (default: the primary node)")
+	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until a cluster that starts runs")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the rule for one lease after the session")
 	cmd.Flags().DurationVar(&f.life, "for", 0, "keep the rule for this long")
 }
 
-func (f *stay) check(cmd *cobra.Command) error {
+func (f *stay) check(cmd *cobra.Command) (err error) {
 	if cmd.Flags().Changed("for") && f.life <= 0 {
 		return usageError{fmt.Errorf("--for %v: want a time to come, such as 2h", f.life), cmd.CommandPath()}
 	}
-	return nil
+	f.which, err = parseNode(f.node)
+	return err
+}
+
+// forSSH are the flags for a command that works for ssh, which knows its own configuration.
+func (f stay) forSSH() stay {
+	f.plain = true
+	return f
 }
 
 // afterSession is how long a temporary target outlives its session: the next one is often not far.
 const afterSession = time.Hour
+
+// lasts is how long a temporary target, and the lease on its rule, are to last.
+func (f stay) lasts(rules config.Rules) (life, lease time.Duration) {
+	life = afterSession
+	if f.keep {
+		life = rules.Lease
+	}
+	if f.life > 0 {
+		life = f.life
+	}
+	return life, min(max(life, minLease), rules.Lease)
+}
 
 // prepared is a cluster that is ready to be connected to.
 type prepared struct {
 	keeper   *keeper.Keeper
 	target   keeper.Target
 	report   keeper.Report
+	which    nodeChoice
+	host     string            // --host
+	options  sshOptions        // of the user's ssh configuration
+	again    bool              // the connection was lost: what was said before is not said again
+	patience time.Duration     // how long the node may still refuse connections
 	cluster  string            // its id; empty for a security group with --host
 	verified sshsession.Target // where to dial and which host keys to accept; nobody is asked, no login
 	end      func()            // to be called when the session is over
 }
 
-// prepare does what comes before every connection: it finds the cluster's primary node, brings the rule in place, and
-// knows how the host key is verified.
+// prepare does what comes before every connection: it finds the cluster's node, brings the rule in place, and
+// knows how the host key is verified. The flags have been checked. Without a name for the cluster it asks for one.
 func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err error) {
 	if a.status == nil {
 		a.status = newProgress(a.Err)
@@ -58,67 +87,116 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 	if err != nil {
 		return nil, err
 	}
-	life := afterSession
-	if f.keep {
-		life = a.cfg.Rules.Lease
-	}
-	if f.life > 0 {
-		life = f.life
-	}
-	targets, err := a.choose(ctx, []string{arg}, life, min(max(life, minLease), a.cfg.Rules.Lease))
+	target, err := a.destination(ctx, arg, f)
 	if err != nil {
 		return nil, err
 	}
-	target := targets[0]
-	if len(targets) > 1 {
-		return nil, hinted{fmt.Errorf("%d targets of the configuration are called %s", len(targets), arg), exitUsage, "give the cluster's id (j-…)"}
+	p := &prepared{keeper: k, target: target, which: f.which, host: f.host}
+	if !f.plain {
+		p.options = a.askSSH(ctx, target.Cluster)
+		if o := p.options; o.port != 0 && !target.Until.IsZero() && !a.flags.changed("port") {
+			p.target.Port = o.port // the configuration of this program knows the port of its own targets
+		}
 	}
-	end, err := a.session(ctx, k, target, !target.Until.IsZero() && !f.keep && f.life == 0)
-	if err != nil {
+	if f.wait {
+		if err := a.await(ctx, target); err != nil {
+			return nil, err
+		}
+		p.patience = bootTime
+		if !target.Until.IsZero() {
+			life, _ := f.lasts(a.cfg.Rules)
+			p.target.Until = time.Now().Add(life).Round(0)
+		}
+	}
+	if p.end, err = a.session(ctx, k, p.target, !target.Until.IsZero() && !f.keep && f.life == 0); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			end()
+			p.end()
 		}
 	}()
 	a.notePause(k.Store)
-	rep, err := k.Round(ctx, keeper.Request{Targets: targets})
-	if err != nil {
+	if err := a.bring(ctx, p); err != nil {
 		return nil, err
 	}
+	if !f.plain && target.Cluster == "" && p.cluster != "" { // found by its name or tags only now
+		p.options = a.askSSH(ctx, p.cluster)
+	}
+	return p, nil
+}
+
+// destination finds the target that the user means.
+func (a *app) destination(ctx context.Context, arg string, f stay) (keeper.Target, error) {
+	life, lease := f.lasts(a.cfg.Rules)
+	var targets []keeper.Target
+	var err error
+	if arg == "" {
+		targets, err = a.picked(ctx, life, lease)
+	} else {
+		targets, err = a.choose(ctx, []string{a.clusterArg(arg)}, life, lease)
+	}
+	if err != nil {
+		return keeper.Target{}, err
+	}
+	target := targets[0]
+	if len(targets) > 1 {
+		return target, hinted{fmt.Errorf("%d targets of the configuration are called %s", len(targets), arg), exitUsage, "give the cluster's id (j-…)"}
+	}
+	role := f.which.wants()
+	if target.SecurityGroup != "" || slices.Contains(target.Nodes, role) {
+		return target, nil
+	}
+	if a.flags.changed("nodes") {
+		return target, usageError{fmt.Errorf("--node %s, but --nodes has no %s: no rule would admit you there", f.node, role), ""}
+	}
+	// A rule for that node is not what the configuration asks for all day: it is the session's own.
+	target.Nodes, target.Lease = []string{role}, lease
+	target.Until = time.Now().Add(life).Round(0)
+	return target, nil
+}
+
+// bring brings the rule in place, by a round, and finds the node. It is called again when the way to the node has changed.
+func (a *app) bring(ctx context.Context, p *prepared) error {
+	target, _ := standing(p.keeper, p.target)
+	rep, err := p.keeper.Round(ctx, keeper.Request{Targets: []keeper.Target{target}})
+	if err != nil {
+		return err
+	}
 	a.status.clear()
-	if err := a.mayConnect(rep); err != nil {
-		return nil, err
+	if err := a.mayConnect(rep, p.again); err != nil {
+		return starting(err)
 	}
 	place := rep.Targets[0].Place
 	if ids := place.Clusters; len(ids) > 1 {
-		return nil, hinted{fmt.Errorf("%d clusters fit %s: %s", len(ids), arg, strings.Join(ids, " ")), exitUsage, "give the id of the one you mean"}
+		return hinted{fmt.Errorf("%d clusters fit %s: %s", len(ids), p.target.Label, strings.Join(ids, " ")), exitUsage, "give the id of the one you mean"}
 	}
-	node, addr, err := nodeAddress(rep.Targets[0], target, f.host)
+	node, addr, err := nodeAddress(rep.Targets[0], p.target, p.which, p.host)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	store, err := sshsession.OpenStore(a.statePath("known_hosts"))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &prepared{keeper: k, target: target, report: rep, cluster: place.Cluster, end: end, verified: sshsession.Target{
+	p.report, p.cluster = rep, place.Cluster
+	p.verified = sshsession.Target{
 		Addr: addr, Dial: demoDial(),
-		Verifier: sshsession.Verifier{Store: store, Instance: node.Instance, Console: a.console(target, node)},
-		Warn:     func(err error) { fmt.Fprintf(a.Err, "emr-accessd: warning: %s\n", printable(err.Error())) }}}, nil
+		Verifier: sshsession.Verifier{Store: store, Instance: node.Instance, Console: a.console(p.target, node)},
+		Warn:     func(err error) { fmt.Fprintf(a.Err, "emr-accessd: warning: %s\n", printable(err.Error())) }}
+	return nil
 }
 
 // minLease keeps a short --for long enough to be a lease at all.
 const minLease = 10 * time.Minute
 
 // mayConnect judges the round: a rule that could not be put in place is an error; an address that is not
-// known is a warning, because the rule of the last time may still stand.
-func (a *app) mayConnect(rep keeper.Report) error {
+// known is a warning, because the rule of the last time may still stand. Warnings are given once a session.
+func (a *app) mayConnect(rep keeper.Report, again bool) error {
 	if err := rep.Failed(); err != nil {
 		return err
 	}
-	if !known(rep) {
+	if !known(rep) && !again {
 		fmt.Fprintf(a.Err, "emr-accessd: warning: your address is not known for certain, so no rule was changed: %s\n", printable(whyUnknown(rep)))
 	}
 	for _, t := range rep.Targets {
@@ -128,7 +206,7 @@ func (a *app) mayConnect(rep keeper.Report) error {
 					fmt.Fprintf(a.Err, "emr-accessd: %s %s, port %d (%s in %s)\n", past[c.Do], c.CIDR, c.Port, c.Rule, g.ID)
 				}
 			}
-			if len(g.Public) > 0 {
+			if len(g.Public) > 0 && !again {
 				fmt.Fprintf(a.Err, "emr-accessd: warning: %s is open to the world by %v\n", g.ID, g.Public)
 			}
 		}
@@ -136,61 +214,31 @@ func (a *app) mayConnect(rep keeper.Report) error {
 	return nil
 }
 
-// nodeAddress chooses the node and the address to dial.
-func nodeAddress(t keeper.TargetReport, target keeper.Target, host string) (keeper.Node, string, error) {
-	var node keeper.Node
-	for _, n := range t.Place.Nodes {
-		if n.Role == "primary" {
-			node = n
-			break
-		}
-	}
-	port := strconv.Itoa(target.Port)
-	if host != "" {
-		if h, p, err := net.SplitHostPort(host); err == nil {
-			host, port = h, p
-		}
-		return node, net.JoinHostPort(host, port), nil
-	}
-	if node.Instance == "" {
-		if t.Place.Cluster == "" {
-			return node, "", hinted{errors.New("a security group has no node to connect to"), exitUsage, "name the cluster (j-…)"}
-		}
-		return node, "", hinted{fmt.Errorf("%s has no running primary node yet (%s)", t.Place.Cluster, t.Place.State), exitFailed, "try again when it runs; the rule stands already"}
-	}
-	v4, v6 := node.Public4, node.V6
-	if target.Local {
-		v4 = node.Private4
-	}
-	confirmed := func(f ipwatch.Family) bool { return t.Verdicts[f.String()].State == string(ipwatch.Confirmed) }
-	switch {
-	case v4.IsValid() && (confirmed(ipwatch.V4) || !v6.IsValid() || !confirmed(ipwatch.V6)):
-		return node, net.JoinHostPort(v4.String(), port), nil
-	case v6.IsValid():
-		return node, net.JoinHostPort(v6.String(), port), nil
-	}
-	return node, "", keeper.ErrPrivate
-}
-
 // settleTime is how long a new rule may take to act: EC2 says "a small delay might occur".
 const settleTime = 15 * time.Second
 
-// settled connects by a function, again while a rule that was changed a moment ago may not act yet.
+// settled connects by a function, again while a rule that was changed a moment ago may not act yet, and while a node
+// that has just started may not serve yet.
 func (a *app) settled(ctx context.Context, p *prepared, connect func() error) error {
 	addr := p.verified.Addr
 	a.status.say("connecting to " + addr)
 	defer a.status.clear()
-	deadline := time.Now().Add(settleTime)
+	begin, patience := time.Now(), p.patience
 	for {
 		err := connect()
 		if err == nil {
 			return nil
 		}
 		de, isDial := errors.AsType[*sshsession.DialError](err)
+		shut := isDial || errors.Is(err, sshsession.ErrHandshake)
 		// A group that does not admit us yet drops packets; a refusal comes from the host itself.
-		wait := isDial && de.Problem != sshsession.DialRefused || errors.Is(err, sshsession.ErrHandshake)
-		if !wait || !p.report.Changed() || time.Now().After(deadline) || ctx.Err() != nil {
+		settles := shut && !(isDial && de.Problem == sshsession.DialRefused) && p.report.Changed() && time.Since(begin) < settleTime
+		boots := shut && time.Since(begin) < patience
+		if !settles && !boots || ctx.Err() != nil {
 			return explainDial(err, de, p.report, addr)
+		}
+		if boots {
+			a.status.say("waiting until " + addr + " serves SSH")
 		}
 		sleep(ctx, time.Second)
 	}

@@ -60,7 +60,7 @@ func (a *app) proxy(ctx context.Context, arg string, stdio bool, f stay) error {
 			return hinted{err, exitUsage, "set `ProxyUseFdpass yes` beside the ProxyCommand, or use --stdio"}
 		}
 	}
-	p, err := a.prepare(ctx, a.clusterArg(arg), f)
+	p, err := a.prepare(ctx, arg, f.forSSH())
 	if err != nil {
 		return err
 	}
@@ -126,16 +126,17 @@ func (p *prepared) pinnable() error {
 // replaced, the name in the ssh configuration stays.
 func (a *app) export(p *prepared) error {
 	v := p.verified.Verifier
-	return v.Store.Export(a.hostsPath(p.cluster), v.Instance, hostAlias(p.cluster))
+	return v.Store.Export(a.hostsPath(p.alias()), v.Instance, p.alias())
 }
+
+// alias is the name under which ssh knows the host key of the node.
+func (p *prepared) alias() string { return hostAlias(p.cluster) + p.which.suffix() }
 
 // hostAlias is the name under which ssh knows a cluster's host key. Lower case: see sshsession.KnownHosts.
 func hostAlias(cluster string) string { return strings.ToLower(cluster) }
 
-// hostsPath is the known_hosts file for one cluster.
-func (a *app) hostsPath(cluster string) string {
-	return a.statePath("ssh/" + hostAlias(cluster) + ".known_hosts")
-}
+// hostsPath is the known_hosts file for one alias.
+func (a *app) hostsPath(alias string) string { return a.statePath("ssh/" + alias + ".known_hosts") }
 
 // relay copies until the server ends the connection, or ssh ends this program.
 func relay(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer) error {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/emr-accessd/emr-accessd/internal/daemonlog"
 	"github.com/spf13/cobra"
 )
 
@@ -18,7 +19,7 @@ type streams struct {
 
 // run is the whole program: it returns the exit code.
 func run(ctx context.Context, args []string, s streams) int {
-	a := &app{streams: s}
+	a := &app{streams: s, startedBy: whoStarted(os.Getenv)}
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(s.In)
@@ -55,6 +56,7 @@ again. It touches no rule that it did not make.
 		a.revokeCommand(), a.sweepCommand(), a.auditCommand(), a.doctorCommand(), a.closeCommand(), a.clustersCommand(), a.initCommand(), a.policyCommand(), a.pauseCommand(), a.resumeCommand(), a.installCommand(), a.uninstallCommand(), a.startCommand(), a.stopCommand(), a.versionCommand())
 	root.AddCommand(a.tunnelCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
+	root.AddCommand(a.restartCommand(), a.logsCommand(), a.asUserCommand())
 	a.completeClusters(root)
 	return root
 }
@@ -65,11 +67,6 @@ func (a *app) logger() *slog.Logger {
 	if a.flags.verbose {
 		level = slog.LevelDebug
 	}
-	journal := os.Getenv("JOURNAL_STREAM") != ""
-	return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level, ReplaceAttr: func(groups []string, at slog.Attr) slog.Attr {
-		if journal && len(groups) == 0 && at.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return at
-	}}))
+	f, ok := a.Err.(*os.File)
+	return slog.New(daemonlog.NewHandler(a.Err, level, ok && daemonlog.ToJournal(f)))
 }

@@ -9,24 +9,49 @@ import (
 	"github.com/emr-accessd/emr-accessd/internal/config"
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/svcmgr"
 	"github.com/spf13/cobra"
 )
 
 func (a *app) runCommand() *cobra.Command {
-	return &cobra.Command{
+	var toFile bool
+	var envFile string
+	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "the daemon in the foreground (what the service runs)",
 		Long: `Keeps the rules of all targets of the configuration, and of connect sessions, in step
 with this computer's public address until it is stopped. It listens on nothing.
-What it does goes to standard error, one line per change; "status" shows the rest.`,
+What it does goes to standard error, one line per change; "status" shows the rest.
+The configuration is read at the start: "restart" makes the service read a new one.
+
+"install" makes it a service. Where there is no service manager that install knows,
+let your session start it:
+
+  emr-accessd run --log-to-file   # "emr-accessd logs" shows the log`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := a.load(); err != nil {
+			if err := recalled(envFile); err != nil {
 				return err
 			}
-			return a.daemon(cmd.Context())
+			if toFile {
+				if err := a.logToFile(); err != nil {
+					return err
+				}
+			}
+			err := a.load()
+			if err == nil {
+				err = a.daemon(cmd.Context())
+			}
+			if err != nil && toFile { // what is printed in the end has no time
+				a.logger().Error("ended", slog.Any("error", err))
+			}
+			return err
 		},
 	}
+	cmd.Flags().BoolVar(&toFile, "log-to-file", false, "write the log to a file of the state folder instead, which \"logs\" shows")
+	cmd.Flags().StringVar(&envFile, "env-file", "", "further variables, from a `file` that install wrote")
+	_ = cmd.Flags().MarkHidden("env-file")
+	return cmd
 }
 
 // daemon runs until ctx ends.
@@ -58,7 +83,12 @@ func (a *app) daemon(ctx context.Context) error {
 	defer stop() // before that wait
 	log.Info("started", slog.String("version", version()), slog.Int("targets", len(k.Targets)),
 		slog.Duration("interval", a.cfg.Address.Interval), slog.String("state", k.Store.Dir()))
+	notify := svcmgr.NewNotifier()
+	k.Pulse = func() { notify.Status(statusLine(k.Store, time.Now())) }
+	k.PulseEvery = notify.Watchdog() / 3
+	k.Progress = func(string) { notify.Alive() } // many targets that are slow to sign in are no loop that hangs
 	err = k.Run(ctx, hints)
+	notify.Stopping()
 	if err == nil {
 		log.Info("stopped")
 	}

@@ -20,7 +20,7 @@ import (
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:       "testdata/script",
-		Condition: haveSSHD,
+		Condition: havePeer,
 		Setup: func(env *testscript.Env) error {
 			dir := env.WorkDir
 			w, err := newSimWorld(dir)
@@ -63,6 +63,8 @@ func TestScripts(t *testing.T) {
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(worldOf(ts).listing()), 0o600))
 			},
 			"sshd":      cmdSSHD,
+			"node":      cmdNode,
+			"keypair":   cmdKeyPair,
 			"console":   cmdConsole,
 			"writes":    cmdWrites,
 			"until":     cmdUntil,

@@ -67,10 +67,32 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 		if until := handedOver(k, t); time.Now().Before(until) {
 			return // another program still uses it; the lease ends by itself
 		}
-		if st, _ := k.Store.Load(); slices.ContainsFunc(st.Temporary, func(o keeper.Target) bool { return o.Label == t.Label && !o.Until.After(t.Until) }) {
-			a.giveBack(k, t)
+		// Those of other sessions to other nodes of the same cluster, which could not be the last, too.
+		st, _ := k.Store.Load()
+		left := slices.DeleteFunc(slices.Clone(st.Temporary), func(o keeper.Target) bool {
+			return sessionPath(k, o) != sessionPath(k, t) || o.Until.After(t.Until)
+		})
+		if len(left) > 0 {
+			a.giveBack(k, left)
 		}
 	}, nil
+}
+
+// standing is the target of a session with the end that its renewals have given it: one that ended later would not be given
+// back with the session. It is false when somebody has revoked it.
+func standing(k *keeper.Keeper, t keeper.Target) (keeper.Target, bool) {
+	if t.Until.IsZero() {
+		return t, true
+	}
+	st, _ := k.Store.Load()
+	i := slices.IndexFunc(st.Temporary, func(o keeper.Target) bool {
+		return sessionPath(k, o) == sessionPath(k, t) && slices.Equal(o.Nodes, t.Nodes) && o.Port == t.Port
+	})
+	if i < 0 {
+		return t, false
+	}
+	t.Until = st.Temporary[i].Until
+	return t, true
 }
 
 // sessionPath is where the files about sessions to a temporary target begin.
@@ -122,10 +144,10 @@ func forgetHandedOver(k *keeper.Keeper, targets []keeper.Target) {
 // giveBackTime bounds the end of a session: nobody waits long for a prompt that does not come back.
 const giveBackTime = 15 * time.Second
 
-func (a *app) giveBack(k *keeper.Keeper, t keeper.Target) {
+func (a *app) giveBack(k *keeper.Keeper, targets []keeper.Target) {
 	ctx, cancel := context.WithTimeout(context.Background(), giveBackTime)
 	defer cancel()
-	rep, err := k.Round(ctx, keeper.Request{Targets: []keeper.Target{t}, Release: true})
+	rep, err := k.Round(ctx, keeper.Request{Targets: targets, Release: true})
 	a.status.clear()
 	if err == nil {
 		err = rep.Failed()

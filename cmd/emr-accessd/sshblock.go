@@ -12,7 +12,9 @@ import (
 var (
 	// literalID is a cluster's id as EMR writes it.
 	literalID = regexp.MustCompile(`^j-[0-9A-Z]{8,20}$`)
-	loginName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
+	// literalSuffix is what nodeChoice makes of a node: "-core-0", "-i-0abc…", or nothing.
+	literalSuffix = regexp.MustCompile(`^(-[a-z]{1,10}(-[0-9a-f]{1,17})?)?$`)
+	loginName     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 )
 
 // sshHost is what one block of an ssh configuration is made of. Nothing in it comes from outside but the cluster's
@@ -20,6 +22,7 @@ var (
 // tokens %n and %h stay out.
 type sshHost struct {
 	Cluster    string   // its id
+	Suffix     string   // of a nodeChoice: which of its nodes
 	Login      string   // user to log in as
 	Program    string   // absolute path of this program
 	Flags      []string // of proxy, with their values
@@ -28,10 +31,13 @@ type sshHost struct {
 	System     string   // as runtime.GOOS
 }
 
+// name is the host's name for ssh.
+func (h sshHost) name() string { return h.Cluster + h.Suffix }
+
 // render writes the block (ssh_config(5)). It fails on what cannot be written safely.
 func (h sshHost) render() (string, error) {
-	if !literalID.MatchString(h.Cluster) {
-		return "", fmt.Errorf("%.40q is no cluster id", h.Cluster)
+	if !literalID.MatchString(h.Cluster) || !literalSuffix.MatchString(h.Suffix) {
+		return "", fmt.Errorf("%.40q is no cluster id", h.Cluster+h.Suffix)
 	}
 	if !loginName.MatchString(h.Login) {
 		return "", hinted{fmt.Errorf("%.40q is no name to log in as", h.Login), exitUsage, "give another --login"}
@@ -46,14 +52,14 @@ func (h sshHost) render() (string, error) {
 	}
 	var b strings.Builder
 	line := func(key, value string) { fmt.Fprintf(&b, "    %s %s\n", key, value) }
-	fmt.Fprintf(&b, "Host %s %s\n", h.Cluster, strings.ToLower(h.Cluster))
-	line("HostName", h.Cluster)
+	fmt.Fprintf(&b, "Host %s %s\n", h.name(), strings.ToLower(h.name()))
+	line("HostName", h.name())
 	line("User", h.Login)
 	line("ProxyCommand", command)
 	if h.System != "windows" {
 		line("ProxyUseFdpass", "yes")
 	}
-	line("HostKeyAlias", hostAlias(h.Cluster))
+	line("HostKeyAlias", hostAlias(h.name()))
 	line("UserKnownHostsFile", hosts)
 	line("GlobalKnownHostsFile", hosts) // the system's file may have lines for all hosts
 	line("StrictHostKeyChecking", "yes")

@@ -23,6 +23,7 @@ import (
 type sshConfigFlags struct {
 	identity []string
 	login    string
+	node     string
 	file     string
 	write    bool
 }
@@ -67,8 +68,9 @@ without, the file is made anew.`,
 			return a.sshConfig(cmd.Context(), args, f)
 		},
 	}
-	cmd.Flags().StringArrayVarP(&f.identity, "identity", "i", nil, "private key `file` to log in with")
-	cmd.Flags().StringVarP(&f.login, "login", "l", "hadoop", "user to log in as")
+	cmd.Flags().StringArrayVarP(&f.identity, "identity", "i", nil, "private key `file` to log in with (default: the file in ~/.ssh that holds the cluster's key pair)")
+	cmd.Flags().StringVarP(&f.login, "login", "l", defaultLogin, "user to log in as")
+	cmd.Flags().StringVar(&f.node, "node", "", "write about this `node`, such as core:0, as the host j-…-core-0 (default: the primary node)")
 	cmd.Flags().BoolVar(&f.write, "write", false, "keep the blocks in a file in ~/.ssh")
 	cmd.Flags().StringVar(&f.file, "file", "", "`file` to keep the blocks in (default: ~/.ssh/"+includeName+")")
 	return cmd
@@ -89,8 +91,8 @@ func (a *app) sshConfig(ctx context.Context, args []string, f sshConfigFlags) er
 		if err != nil {
 			return err
 		}
-		blocks = append(blocks, includeBlock{h.Cluster, text})
-		answer.Hosts = append(answer.Hosts, sshConfigHost{h.Cluster, hostAlias(h.Cluster), h.KnownHosts, text})
+		blocks = append(blocks, includeBlock{h.name(), text})
+		answer.Hosts = append(answer.Hosts, sshConfigHost{h.Cluster, hostAlias(h.name()), h.KnownHosts, text})
 	}
 	if os.Getenv(config.EnvState) != "" {
 		fmt.Fprintf(a.Err, "emr-accessd: warning: %s is set: ssh must be run with it too, or it finds no host key\n", config.EnvState)
@@ -178,6 +180,12 @@ func (a *app) sshHosts(ctx context.Context, args []string, f sshConfigFlags) ([]
 	if err != nil {
 		return nil, err
 	}
+	which, err := parseNode(f.node)
+	if err != nil {
+		return nil, err
+	}
+	lookup, cancel := context.WithTimeout(ctx, keyLookup)
+	defer cancel()
 	var hosts []sshHost
 	for _, t := range targets {
 		ids := []string{t.Cluster}
@@ -195,8 +203,12 @@ func (a *app) sshHosts(ctx context.Context, args []string, f sshConfigFlags) ([]
 		if t.Cluster == "" || !t.Until.IsZero() { // proxy does not find it in the configuration
 			flags = withTarget(given, t)
 		}
+		if f.node != "" {
+			flags = append(flags, "--node="+f.node)
+		}
 		for _, id := range ids {
-			hosts = append(hosts, sshHost{Cluster: id, Login: f.login, Program: program, Flags: flags, KnownHosts: a.hostsPath(id), Identity: identity, System: runtime.GOOS})
+			hosts = append(hosts, sshHost{Cluster: id, Suffix: which.suffix(), Login: f.login, Program: program, Flags: flags, System: runtime.GOOS,
+				KnownHosts: a.hostsPath(hostAlias(id) + which.suffix()), Identity: a.identities(lookup, identity, t, id)})
 		}
 	}
 	slices.SortStableFunc(hosts, func(x, y sshHost) int { return strings.Compare(x.Cluster, y.Cluster) })

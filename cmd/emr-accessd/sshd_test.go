@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,14 +22,18 @@ import (
 
 const sshdPath = "/usr/sbin/sshd"
 
-// haveSSHD is the condition [sshd] of scripts: without a server they are skipped, but CI must have one.
-func haveSSHD(cond string) (bool, error) {
-	if cond != "sshd" {
+// havePeer is the conditions [sshd] and [peer:PROGRAM] of scripts: without the program they are skipped, but CI must have it.
+func havePeer(cond string) (bool, error) {
+	var err error
+	if program, ok := strings.CutPrefix(cond, "peer:"); ok {
+		_, err = exec.LookPath(program)
+	} else if cond == "sshd" {
+		_, err = os.Stat(sshdPath)
+	} else {
 		return false, fmt.Errorf("unknown condition %q", cond)
 	}
-	_, err := os.Stat(sshdPath)
 	if err != nil && os.Getenv("CI") == "true" {
-		return false, fmt.Errorf("CI must have an OpenSSH server: %w", err)
+		return false, fmt.Errorf("CI must have the other side of every test: %w", err)
 	}
 	return err == nil, nil
 }
@@ -54,13 +59,17 @@ func cmdConsole(ts *testscript.TestScript, _ bool, args []string) {
 	worldOf(ts).sim.SetNode(worldOf(ts).instance, func(n *awssim.NodeSpec) { n.Console = text })
 }
 
+// plainShell is a line for a server whose sessions are not those of the login shell of whoever runs the test: what its files do takes
+// any time, and must not be killed half way.
+const plainShell = `ForceCommand exec sh -c "${SSH_ORIGINAL_COMMAND:-PS1='$ ' exec sh -i}"`
+
 // startSSHD is the same for tests in Go.
-func startSSHD(t *testing.T, w *simWorld, printed bool) *sshServer {
+func startSSHD(t *testing.T, w *simWorld, printed bool, lines ...string) *sshServer {
 	t.Helper()
 	if _, err := os.Stat(sshdPath); err != nil {
 		mototest.Need(t, "an OpenSSH server", err)
 	}
-	s, err := newSSHD(filepath.Join(t.TempDir(), "sshd"), w, printed)
+	s, err := newSSHD(filepath.Join(t.TempDir(), "sshd"), w, printed, lines...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +88,8 @@ func (s *sshServer) stop() {
 	_ = s.cmd.Wait()
 }
 
-func newSSHD(dir string, w *simWorld, printed bool) (*sshServer, error) {
+// The lines go into its configuration.
+func newSSHD(dir string, w *simWorld, printed bool, lines ...string) (*sshServer, error) {
 	u, err := user.Current()
 	if err != nil {
 		return nil, err
@@ -95,9 +105,13 @@ func newSSHD(dir string, w *simWorld, printed bool) (*sshServer, error) {
 	}
 	s.port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	_ = l.Close()
+	second := "" // the core node of the world
+	if runtime.GOOS == "linux" {
+		second = "ListenAddress 127.0.0.2\n"
+	}
 	// bash reads the user's own .bashrc for a session of sshd's, unless it seems to be a shell within a shell. What is
 	// in there is none of the test's business, and may take a minute.
-	config := fmt.Sprintf("SetEnv SHLVL=2\nPort %s\nListenAddress 127.0.0.1\nUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\nAuthorizedKeysFile %s.pub\nSubsystem sftp internal-sftp\n", s.port, s.key)
+	config := fmt.Sprintf("SetEnv SHLVL=2\nPort %s\nListenAddress 127.0.0.1\n%sUsePAM no\nStrictModes no\nPidFile none\nPasswordAuthentication no\nAuthorizedKeysFile %s.pub\nSubsystem sftp internal-sftp\n", s.port, second, s.key)
 	console := "[   27.5] cloud-init[1727]: Cloud-init v. 22.2.2 finished\r\n-----BEGIN SSH HOST KEY KEYS-----\r\n"
 	for _, kind := range []string{"ecdsa", "ed25519", "user"} {
 		algorithm := kind
@@ -121,7 +135,10 @@ func newSSHD(dir string, w *simWorld, printed bool) (*sshServer, error) {
 	if !printed {
 		console = ""
 	}
-	w.sim.SetNode(w.instance, func(n *awssim.NodeSpec) { n.Console = console })
+	for _, n := range w.sim.Nodes(w.cluster) {
+		w.sim.SetNode(n.InstanceID, func(n *awssim.NodeSpec) { n.Console = console })
+	}
+	config += strings.Join(append(lines, ""), "\n")
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}

@@ -21,10 +21,10 @@ const includeName = "emr-accessd.config"
 // maxInclude bounds the file, in bytes: a thousand clusters.
 const maxInclude = 1 << 20
 
-// includeBlock is the part of the file about one cluster.
+// includeBlock is the part of the file about one cluster, or one node of it.
 type includeBlock struct{ cluster, text string }
 
-var blockMark = regexp.MustCompile(`^# (begin|end) (j-[0-9A-Z]{8,20})$`)
+var blockMark = regexp.MustCompile(`^# (begin|end) (j-[0-9A-Z]{8,20}(?:-[a-z]{1,10}(?:-[0-9a-f]{1,17})?)?)$`)
 
 // errForeign: the file has something that this program did not write.
 var errForeign = errors.New("was not written by emr-accessd, or was changed since")

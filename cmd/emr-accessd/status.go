@@ -76,6 +76,7 @@ line for each change. --history shows what has changed, why, and how long it too
 				return a.history(store, since, n)
 			}
 			ans := a.statusOf(store)
+			a.noteService(cmd.Context(), ans.Running)
 			return a.print(ans, func(w io.Writer) { renderStatus(w, ans, time.Now()) })
 		},
 	}

@@ -93,20 +93,29 @@ func (a *app) choose(ctx context.Context, args []string, life, lease time.Durati
 			}
 			t.Cluster = id
 		}
-		if err := a.flags.target(&t); err != nil {
+		k, err := a.unlisted(ctx, t, life, lease)
+		if err != nil {
 			return nil, err
 		}
-		if err := a.checkTarget(t); err != nil {
-			return nil, err
-		}
-		if t.Profile, t.Region, err = awsclient.Defaults(ctx, awsclient.Options{Profile: t.Profile, Region: t.Region}); err != nil {
-			return nil, err
-		}
-		k := keeperTarget(t, lease)
-		k.Until = time.Now().Add(life).Round(0)
 		out = append(out, k)
 	}
 	return out, nil
+}
+
+// unlisted is a target that is not in the configuration, as far as it is known, with the flags over it. It ends after life.
+func (a *app) unlisted(ctx context.Context, t config.Target, life, lease time.Duration) (_ keeper.Target, err error) {
+	if err := a.flags.target(&t); err != nil {
+		return keeper.Target{}, err
+	}
+	if err := a.checkTarget(t); err != nil {
+		return keeper.Target{}, err
+	}
+	if t.Profile, t.Region, err = awsclient.Defaults(ctx, awsclient.Options{Profile: t.Profile, Region: t.Region}); err != nil {
+		return keeper.Target{}, err
+	}
+	k := keeperTarget(t, lease)
+	k.Until = time.Now().Add(life).Round(0)
+	return k, nil
 }
 
 // byName finds the one active cluster with a name. An ambiguous name is refused: opening the wrong

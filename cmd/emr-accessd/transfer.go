@@ -131,15 +131,13 @@ the node tells.`,
 }
 
 func (f *transferFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVarP(&f.identity, "identity", "i", nil, "private key `file` to log in with")
-	cmd.Flags().StringVarP(&f.login, "login", "l", "hadoop", "user to log in as")
 	cmd.Flags().StringArrayVar(&f.src, "src", nil, "`path` of a SOURCE, as with aws emr put")
 	cmd.Flags().StringVar(&f.dest, "dest", "", "`path` of DEST, as with aws emr put")
 	cmd.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "only say what would be copied where")
 	cmd.Flags().BoolVarP(&f.follow, "follow", "L", false, "copy what symbolic links in folders lead to")
 	cmd.Flags().BoolP("recursive", "r", true, "folders are copied whole in any case")
 	_ = cmd.Flags().MarkHidden("recursive") // for fingers that know scp
-	f.connectFlags.register(cmd)
+	f.registerLogin(cmd)
 }
 
 // clusterColon is how scp writes what is two words here.

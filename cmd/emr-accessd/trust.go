@@ -50,7 +50,7 @@ that EC2's console tells, is not overruled.`,
 }
 
 func (a *app) trust(ctx context.Context, arg, fingerprint string, f stay) error {
-	p, err := a.prepare(ctx, a.clusterArg(arg), f)
+	p, err := a.prepare(ctx, arg, f.forSSH())
 	if err != nil {
 		return err
 	}

@@ -96,6 +96,7 @@ type simWorld struct {
 	sim                             *awssim.Sim
 	server                          *httptest.Server
 	cluster, private, ended, master string
+	core                            string
 	instance                        string
 	began                           time.Time
 	dir                             string
@@ -109,9 +110,9 @@ func newSimWorld(dir string) (*simWorld, error) {
 	w := &simWorld{echoes: e, dir: dir, sim: awssim.New(awssim.Options{Region: "eu-west-1"})}
 	vpc := w.sim.AddVPC(false)
 	w.master = w.sim.AddGroup(vpc, "ElasticMapReduce-master", "Master group for Elastic MapReduce")
-	core := w.sim.AddGroup(vpc, "ElasticMapReduce-slave", "Slave group for Elastic MapReduce")
-	for _, g := range []string{w.master, core} {
-		for _, from := range []string{w.master, core} {
+	w.core = w.sim.AddGroup(vpc, "ElasticMapReduce-slave", "Slave group for Elastic MapReduce")
+	for _, g := range []string{w.master, w.core} {
+		for _, from := range []string{w.master, w.core} {
 			w.sim.AddRule(g, awssim.RuleSpec{Protocol: "tcp", FromPort: 0, ToPort: 65535, SourceGroup: from})
 			w.sim.AddRule(g, awssim.RuleSpec{Protocol: "udp", FromPort: 0, ToPort: 65535, SourceGroup: from})
 			w.sim.AddRule(g, awssim.RuleSpec{Protocol: "icmp", FromPort: -1, ToPort: -1, SourceGroup: from})
@@ -120,7 +121,7 @@ func newSimWorld(dir string) (*simWorld, error) {
 	w.sim.AddRule(w.master, awssim.RuleSpec{FromPort: 8443, ToPort: 8443, CIDR: "207.171.167.25/32"})
 	w.sim.AddRule(w.master, awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: "0.0.0.0/0"})
 	w.sim.AddRule(w.master, awssim.RuleSpec{FromPort: 22, ToPort: 22, CIDR: "203.0.113.200/32", Description: "colleague"})
-	spec := awssim.ClusterSpec{Name: "nightly-etl", KeyName: "team", MasterGroup: w.master, CoreGroup: core,
+	spec := awssim.ClusterSpec{Name: "nightly-etl", KeyName: "team", MasterGroup: w.master, CoreGroup: w.core,
 		Nodes: []awssim.NodeSpec{{PublicIP: "127.0.0.1"}, {Role: "CORE", PublicIP: "127.0.0.2"}}}
 	w.cluster = w.sim.AddCluster(spec)
 	w.instance = w.sim.Nodes(w.cluster)[0].InstanceID
@@ -159,7 +160,7 @@ func (w *simWorld) writes() (n int) {
 // env is the environment of a child process in this world.
 func (w *simWorld) env() []string {
 	return []string{"AWS_ENDPOINT_URL=" + w.server.URL, "ENDPOINT=" + w.server.URL, "AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-west-1",
-		"CLUSTER=" + w.cluster, "PRIVATE=" + w.private, "ENDED=" + w.ended, "GROUP=" + w.master}
+		"CLUSTER=" + w.cluster, "PRIVATE=" + w.private, "ENDED=" + w.ended, "GROUP=" + w.master, "CORE=" + w.core}
 }
 
 // write writes a configuration without a target and returns its path.

@@ -86,3 +86,6 @@ func reason(err error) string {
 	}
 	return err.Error()
 }
+
+// ReadPrivate reads a file that decides what the program does. One that others could have written is refused.
+func ReadPrivate(path string) ([]byte, error) { return read(path) }

@@ -122,6 +122,16 @@ type Keeper struct {
 	Noted func(*Record)
 	// Progress, when set, is told what a round is waiting for. It may be called from several goroutines.
 	Progress func(string)
+	// Pulse, when set, is called by the daemon's own loop: when it has begun, after each round, and every PulseEvery
+	// while it waits (0: not then). A loop that hangs calls it no more.
+	Pulse      func()
+	PulseEvery time.Duration
+}
+
+func (k *Keeper) pulse() {
+	if k.Pulse != nil {
+		k.Pulse()
+	}
 }
 
 func (k *Keeper) wall() time.Time {

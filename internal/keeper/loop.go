@@ -23,6 +23,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 	l := loop{Keeper: k, in: newInbox(ctx, hints), settle: func() {}}
 	l.remember(ctx)
 	defer func() { l.settle() }()
+	l.pulse()
 	req := Request{Why: "the daemon has started"}
 	for {
 		req.news, req.anew, req.known = l.in.news, l.anew, req.Check || l.crowded
@@ -37,6 +38,7 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 		l.looked(rep, err)
 		l.crowded = err == nil && l.Crowded != nil && l.Crowded(rep.Failed())
 		l.prove(ctx, rep)
+		l.pulse()
 		req = l.wait(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -74,10 +76,18 @@ func (l *loop) wait(ctx context.Context) Request {
 	if l.told != nil { // while a round without a look was due
 		allowed = time.After(l.pace.Wait(time.Now()))
 	}
+	var beat <-chan time.Time
+	if l.PulseEvery > 0 {
+		t := time.NewTicker(l.PulseEvery)
+		defer t.Stop()
+		beat = t.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return Request{}
+		case <-beat:
+			l.pulse()
 		case <-due.C:
 			if d := l.untilDue(); d > 0 && l.failed == 0 { // or a command has made the round that was due
 				due.Reset(l.nap(d))

@@ -103,8 +103,16 @@ func (s patientSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm 
 
 func (r *keyring) addAgent(keys []agentKey, which func(ssh.PublicKey) bool) {
 	for _, k := range keys {
-		if which(k.pub) {
-			r.add(k.source, k.signer, k.signer)
+		if !which(k.pub) {
+			continue
 		}
+		for _, c := range r.certs {
+			if bytes.Equal(c.Key.Marshal(), k.pub.Marshal()) {
+				if certified, err := ssh.NewCertSigner(c.Certificate, k.signer); err == nil {
+					r.add(c.file+" ("+k.source+")", certified, k.signer)
+				}
+			}
+		}
+		r.add(k.source, k.signer, k.signer)
 	}
 }

@@ -50,16 +50,12 @@ func (c *countingConn) Read(p []byte) (int, error) {
 
 func newClient(c ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, conn *countingConn, t Target) *Client {
 	client := &Client{ssh: ssh.NewClient(c, channels, requests), conn: conn, done: make(chan struct{})}
-	for _, variable := range t.Env {
-		if strings.HasPrefix(variable, "LANG=") || strings.HasPrefix(variable, "LC_") {
-			client.env = append(client.env, variable)
-		}
-	}
+	client.env = t.sent()
 	client.idle.Go(func() {
 		client.end(client.ssh.Wait())
 		close(client.done)
 	})
-	client.idle.Go(func() { client.keepAlive(t.KeepAlive) })
+	client.idle.Go(func() { client.keepAlive(t.KeepAlive, t.KeepAliveMisses) })
 	return client
 }
 
@@ -79,9 +75,9 @@ func (c *Client) end(err error) {
 	}
 }
 
-// keepAlive asks a silent server for a sign of life, and ends the connection when three intervals bring none. A request waits for its
+// keepAlive asks a silent server for a sign of life, and ends the connection when so many intervals bring none. A request waits for its
 // answer for ever by itself, hence the clock of our own (ServerAliveInterval and ServerAliveCountMax of OpenSSH).
-func (c *Client) keepAlive(every time.Duration) {
+func (c *Client) keepAlive(every time.Duration, misses int) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var answer <-chan struct{} // nil while nothing was asked
@@ -101,8 +97,8 @@ func (c *Client) keepAlive(every time.Duration) {
 				answer = c.question()
 				continue
 			}
-			if missed++; missed == keepAliveMisses {
-				c.end(fmt.Errorf("%w: the server has not answered for %v", ErrLostLink, every*keepAliveMisses))
+			if missed++; missed == misses {
+				c.end(fmt.Errorf("%w: the server has not answered for %v", ErrLostLink, every*time.Duration(misses)))
 				c.ssh.Close()
 				return
 			}

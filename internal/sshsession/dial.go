@@ -17,7 +17,7 @@ const (
 	DefaultHandshakeTimeout = 20 * time.Second
 	// DefaultKeepAlive is how often a silent server is asked whether it is there.
 	DefaultKeepAlive = 15 * time.Second
-	// keepAliveMisses is how many intervals without an answer mean that the link is lost.
+	// keepAliveMisses is how many intervals without an answer mean that the link is lost, unless Target says otherwise.
 	keepAliveMisses = 3
 )
 
@@ -32,8 +32,15 @@ type Target struct {
 	// ConnectTimeout, HandshakeTimeout and KeepAlive are durations; zero means the defaults above. The handshake's clock stands still
 	// while a person or an agent is asked.
 	ConnectTimeout, HandshakeTimeout, KeepAlive time.Duration
-	// Env is the environment, as os.Environ gives it. LANG and LC_* of it are sent for each session; servers may ignore them.
+	// KeepAliveMisses is how many times KeepAlive may pass without a sign of life; zero means three.
+	KeepAliveMisses int
+	// Env is the environment, as os.Environ gives it. LANG and LC_* of it are sent for each session, and what fits SendEnv; servers may
+	// ignore them.
 	Env []string
+	// SendEnv are patterns of further names, with * and ? as in ssh_config(5).
+	SendEnv []string
+	// SetEnv are further variables, as NAME=value. They go before those of Env with the same name.
+	SetEnv []string
 	// Banner is called with a text that the server sends before the login. It is the server's text as it came: escape it.
 	Banner func(text string)
 	// Warn is called with what went wrong without ending the connection, such as a host key that could not be stored.
@@ -92,6 +99,9 @@ func (t *Target) defaults() {
 	setDefault(&t.ConnectTimeout, DefaultConnectTimeout)
 	setDefault(&t.HandshakeTimeout, DefaultHandshakeTimeout)
 	setDefault(&t.KeepAlive, DefaultKeepAlive)
+	if t.KeepAliveMisses <= 0 {
+		t.KeepAliveMisses = keepAliveMisses
+	}
 }
 
 func setDefault(d *time.Duration, value time.Duration) {

@@ -29,9 +29,11 @@ type keyFile struct {
 	path  string
 	pub   ssh.PublicKey
 	plain ssh.Signer // nil while encrypted
-	cert  *ssh.Certificate
-	note  string // why the certificate next to it is not used
 	pem   []byte
+
+	cert     *ssh.Certificate
+	certFile string
+	note     string // why the certificate next to it is not used
 }
 
 // errNeedsPassphrase says that a key file does not even tell its public key without the passphrase.
@@ -65,7 +67,7 @@ func readKeyFile(path string) (*keyFile, error) {
 	if k.pub.Type() == "ssh-dss" {
 		return nil, fmt.Errorf("private key %s: DSA keys are accepted nowhere any more", path)
 	}
-	k.readCertificate()
+	k.useCertificate(k.path + "-cert.pub")
 	return k, nil
 }
 
@@ -133,26 +135,35 @@ func readPublic(path string) ssh.PublicKey {
 	return pub
 }
 
-// readCertificate takes the certificate next to the key, KEY-cert.pub, as OpenSSH does.
-func (k *keyFile) readCertificate() {
-	name := k.path + "-cert.pub"
+// useCertificate takes a certificate of the key: as OpenSSH does, the one next to it, KEY-cert.pub, or one that was named.
+func (k *keyFile) useCertificate(name string) {
 	cert, ok := readPublic(name).(*ssh.Certificate)
 	if !ok {
 		return
 	}
+	if bytes.Equal(cert.Key.Marshal(), k.pub.Marshal()) {
+		if k.note = unusable(cert); k.note == "" {
+			k.cert, k.certFile = cert, name
+			return
+		}
+	} else {
+		k.note = "belongs to another key"
+	}
+	k.note = name + " " + k.note
+}
+
+// unusable says why a certificate proves nothing now; "" if it may.
+func unusable(cert *ssh.Certificate) string {
 	now := uint64(time.Now().Unix())
 	switch {
 	case cert.CertType != ssh.UserCert:
-		k.note = name + " is not a user certificate"
-	case !bytes.Equal(cert.Key.Marshal(), k.pub.Marshal()):
-		k.note = name + " belongs to another key"
+		return "is not a user certificate"
 	case cert.ValidBefore != ssh.CertTimeInfinity && now >= cert.ValidBefore:
-		k.note = name + " has expired"
+		return "has expired"
 	case now < cert.ValidAfter:
-		k.note = name + " is not valid yet"
-	default:
-		k.cert = cert
+		return "is not valid yet"
 	}
+	return ""
 }
 
 // passphraseFunc asks for the passphrase of a file.

@@ -21,14 +21,20 @@ const (
 )
 
 // Login says who logs in and with what. Keys are offered in this order, at most five:
-// the files in KeyFiles; keys of the agent, then files of the folder, that match WantPublicKey; other keys of the agent; the folder's
-// default keys. A key's certificate (KEY-cert.pub next to it) goes before the key itself. The folder is not searched when KeyFiles
-// names files.
+// the files in KeyFiles; keys of the agent, then other files, that match WantPublicKey; the files in Files; other keys of the agent; the
+// folder's default keys. A key's certificate (KEY-cert.pub next to it, or one of Certificates) goes before the key itself. The folder is
+// not searched when KeyFiles names files.
 type Login struct {
 	// User is the account, on EMR always "hadoop" unless Kerberos or LDAP is set up.
 	User string
 	// KeyFiles are private key files that the user named.
 	KeyFiles []string
+	// Files are further private key files, such as those of an ssh configuration. One that cannot be used is passed over.
+	Files []string
+	// Certificates are files with certificates for these keys. One that belongs to none of them is passed over.
+	Certificates []string
+	// Only keeps to the keys that are named or wanted: no other key of the agent, and no default key where Files names some.
+	Only bool
 	// Folder is where keys are searched, usually ~/.ssh. Empty means nowhere.
 	Folder string
 	// Agent is the agent's Unix socket (SSH_AUTH_SOCK), on Windows its named pipe. Empty means none.
@@ -70,8 +76,15 @@ type candidate struct {
 type keyring struct {
 	user    string
 	offer   []candidate
+	certs   []namedCertificate
 	skipped []OfferedKey
 	close   func()
+}
+
+// namedCertificate is a certificate of one of the Certificates.
+type namedCertificate struct {
+	file string
+	*ssh.Certificate
 }
 
 // add appends a key unless it is there already, which is how an agent's key spares the passphrase of the same key's file.
@@ -105,6 +118,17 @@ func (l Login) keys(ctx context.Context, pause func() func()) (*keyring, error) 
 	if err != nil {
 		r.skip("agent", err)
 	}
+	for _, file := range l.Certificates {
+		cert, ok := readPublic(file).(*ssh.Certificate)
+		switch {
+		case !ok:
+			r.skip(file, errors.New("it holds no certificate that can be read"))
+		case unusable(cert) != "":
+			r.skip(file, errors.New("it "+unusable(cert)))
+		default:
+			r.certs = append(r.certs, namedCertificate{file, cert})
+		}
+	}
 	for _, path := range l.KeyFiles {
 		if err := r.addNamed(ctx, path, agentKeys, ask); err != nil {
 			r.close()
@@ -118,16 +142,46 @@ func (l Login) keys(ctx context.Context, pause func() func()) (*keyring, error) 
 	if l.Folder != "" && len(l.KeyFiles) == 0 {
 		folder = r.search(l.Folder, want)
 	}
+	further := r.further(l.Files)
+	all := func(ssh.PublicKey) bool { return true }
 	r.addAgent(agentKeys, matches)
-	r.addFiles(ctx, folder, ask, matches)
-	r.addAgent(agentKeys, func(ssh.PublicKey) bool { return true })
-	r.addFiles(ctx, folder, ask, func(ssh.PublicKey) bool { return true })
+	r.addFiles(ctx, slices.Concat(further, folder), ask, matches)
+	for _, k := range further {
+		r.addAgent(agentKeys, func(pub ssh.PublicKey) bool { return bytes.Equal(plainKey(pub).Marshal(), k.pub.Marshal()) })
+		r.addFile(ctx, k, ask)
+	}
+	if !l.Only {
+		r.addAgent(agentKeys, all)
+	}
+	if !l.Only || len(l.Files) == 0 {
+		r.addFiles(ctx, folder, ask, all)
+	}
 	for _, c := range r.offer[min(len(r.offer), maxOffered):] {
 		r.skipped = append(r.skipped, OfferedKey{Source: c.source, Key: fingerprintOf(c.signer.PublicKey()),
 			Reason: fmt.Sprintf("not offered, servers allow few tries and %d keys came before it", maxOffered)})
 	}
 	r.offer = r.offer[:min(len(r.offer), maxOffered)]
 	return r, nil
+}
+
+// WantedFile is the private key file among Files and those of the folder that holds WantPublicKey; "" if there is none, or if the key is
+// not known. Nobody is asked anything, and no agent.
+func (l Login) WantedFile() string {
+	want, _, _, _, err := ssh.ParseAuthorizedKey([]byte(l.WantPublicKey))
+	if err != nil {
+		return ""
+	}
+	r := &keyring{}
+	files := r.further(l.Files)
+	if l.Folder != "" {
+		files = append(files, r.search(l.Folder, want)...)
+	}
+	for _, k := range files {
+		if bytes.Equal(k.pub.Marshal(), want.Marshal()) {
+			return k.path
+		}
+	}
+	return ""
 }
 
 func (l Login) asker(pause func() func()) passphraseFunc {
@@ -153,7 +207,7 @@ func (r *keyring) addNamed(ctx context.Context, path string, agentKeys []agentKe
 	k, err := readKeyFile(path)
 	if errors.Is(err, errNeedsPassphrase) {
 		if _, err = k.unlock(ctx, ask); err == nil {
-			k.readCertificate()
+			k.useCertificate(k.path + "-cert.pub")
 		}
 	}
 	if err != nil {
@@ -173,16 +227,37 @@ func (r *keyring) addFiles(ctx context.Context, files []*keyFile, ask passphrase
 }
 
 func (r *keyring) addFile(ctx context.Context, k *keyFile, ask passphraseFunc) {
+	for _, c := range r.certs {
+		if k.cert == nil && bytes.Equal(c.Key.Marshal(), k.pub.Marshal()) {
+			k.useCertificate(c.file)
+		}
+	}
 	lazy := &lazySigner{pub: k.pub, unlock: func() (ssh.Signer, error) { return k.unlock(ctx, ask) }}
 	if k.cert != nil {
 		if certified, err := ssh.NewCertSigner(k.cert, lazy); err == nil {
-			r.add(k.path+"-cert.pub", certified, lazy)
+			r.add(k.certFile, certified, lazy)
 		}
 	}
 	if k.note != "" {
 		r.skip(k.path, errors.New(k.note))
 	}
 	r.add(k.path, lazy, lazy)
+}
+
+// further reads key files of which none has to be good.
+func (r *keyring) further(paths []string) (found []*keyFile) {
+	for _, path := range paths {
+		k, err := readKeyFile(path)
+		switch {
+		case errors.Is(err, errNeedsPassphrase):
+			r.skip(path, fmt.Errorf("%w; name it with -i to use it", err))
+		case err != nil:
+			r.skip(path, err)
+		default:
+			found = append(found, k)
+		}
+	}
+	return found
 }
 
 // search looks through the key folder: for the default keys, and where a key is wanted, for any file that holds it: *.pem, as EC2 hands

@@ -57,6 +57,10 @@ func TestOrderOfKeys(t *testing.T) {
 	namedPath := writeKey(t, t.TempDir(), "named", openSSH(t, named))
 	names[ssh.FingerprintSHA256(publicKey(t, named))] = "named"
 	other := agent.AddedKey{PrivateKey: inAgent, Comment: "other"}
+	further := newKey(t, "ed25519")
+	furtherPath := writeKey(t, t.TempDir(), "further", openSSH(t, further))
+	names[ssh.FingerprintSHA256(publicKey(t, further))] = "further"
+	files := []string{filepath.Join(folder, "missing"), furtherPath}
 
 	tests := []struct {
 		name  string
@@ -72,6 +76,15 @@ func TestOrderOfKeys(t *testing.T) {
 			[]string{"named", "agent's other"}},
 		{"the agent holds the cluster's key", sshsession.Login{WantPublicKey: authorized(want)},
 			[]agent.AddedKey{other, {PrivateKey: wanted, Comment: "emr"}}, []string{"cluster.pem", "agent's other"}},
+		{"further files", sshsession.Login{Folder: folder, Files: files, WantPublicKey: authorized(want)}, []agent.AddedKey{other},
+			[]string{"cluster.pem", "further", "agent's other", "id_ed25519", "id_ecdsa"}},
+		{"further files only", sshsession.Login{Folder: folder, Files: files, Only: true, WantPublicKey: authorized(want)}, []agent.AddedKey{other},
+			[]string{"cluster.pem", "further"}},
+		{"only, and no file is named", sshsession.Login{Folder: folder, Only: true}, []agent.AddedKey{other}, []string{"id_ed25519", "id_ecdsa"}},
+		{"only, and the agent holds the file's key", sshsession.Login{Files: files, Only: true}, []agent.AddedKey{other, {PrivateKey: further, Comment: "further"}},
+			[]string{"further"}},
+		{"the further file is the wanted one", sshsession.Login{Folder: folder, Files: []string{furtherPath, filepath.Join(folder, "cluster.pem")}, WantPublicKey: authorized(want)}, nil,
+			[]string{"cluster.pem", "further", "id_ed25519", "id_ecdsa"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -106,6 +119,32 @@ func TestKeyFoundByPublicFile(t *testing.T) {
 	e, _ := refuse(t, sshsession.Login{User: "hadoop", Folder: folder, WantPublicKey: authorized(publicKey(t, key))})
 	if len(e.Tried) != 1 || e.Tried[0].Source != path {
 		t.Errorf("tried %v", e.Tried)
+	}
+}
+
+func TestWantedFile(t *testing.T) {
+	folder, elsewhere := t.TempDir(), t.TempDir()
+	key := newKey(t, "rsa")
+	want := authorized(publicKey(t, key)) + " team"
+	writeKey(t, folder, "id_ed25519", openSSH(t, newKey(t, "ed25519")))
+	l := sshsession.Login{Folder: folder, WantPublicKey: want}
+	if got := l.WantedFile(); got != "" {
+		t.Errorf("found %s", got)
+	}
+	l.Files = []string{writeKey(t, elsewhere, "team", traditional(t, key, ""))}
+	if got := l.WantedFile(); got != l.Files[0] {
+		t.Errorf("found %q", got)
+	}
+	l.Files = nil
+	path := writeKey(t, folder, "team.pem", traditional(t, key, ""))
+	if got := l.WantedFile(); got != path {
+		t.Errorf("found %q", got)
+	}
+	for _, bad := range []string{"", "garbage"} {
+		l.WantPublicKey = bad
+		if got := l.WantedFile(); got != "" {
+			t.Errorf("%q: found %q", bad, got)
+		}
 	}
 }
 
@@ -155,6 +194,19 @@ func TestCertificates(t *testing.T) {
 			path := writeKey(t, t.TempDir(), "id", openSSH(t, key))
 			writeKey(t, filepath.Dir(path), "id-cert.pub", ssh.MarshalAuthorizedKey(cert))
 			if got := dial(t, sshsession.Login{KeyFiles: []string{path}}).LoginKey().Source; got != path+"-cert.pub" {
+				t.Errorf("logged in with %s", got)
+			}
+		})
+		t.Run("named certificate "+kind, func(t *testing.T) {
+			named := writeKey(t, t.TempDir(), "elsewhere.pub", ssh.MarshalAuthorizedKey(cert))
+			l := sshsession.Login{Certificates: []string{filepath.Join(t.TempDir(), "none"), named}}
+			inAgent := l
+			inAgent.Agent = startAgent(t, agent.AddedKey{PrivateKey: key, Comment: "plain"})
+			if got := dial(t, inAgent).LoginKey().Source; got != named+" (agent: plain)" {
+				t.Errorf("logged in with %s", got)
+			}
+			l.Files = []string{writeKey(t, t.TempDir(), "id", openSSH(t, key))}
+			if got := dial(t, l).LoginKey().Source; got != named {
 				t.Errorf("logged in with %s", got)
 			}
 		})

@@ -61,12 +61,13 @@ func (c *Client) Shell(ctx context.Context, t *Terminal) (int, error) {
 		return ExitFailed, err
 	}
 	r := newRun(c, s)
-	s.Stdout, s.Stderr = r.output(t.Out), r.output(t.Err)
 	fd := int(t.In.Fd())
 	if !term.IsTerminal(fd) {
-		s.Stdin = t.In
+		s.Stdout, s.Stderr, s.Stdin = r.output(t.Out), r.output(t.Err), t.In
 		return r.attend(ctx, t.starter(s))
 	}
+	shown := newScreenState()
+	s.Stdout, s.Stderr = r.output(io.MultiWriter(shown, t.Out)), r.output(io.MultiWriter(shown, t.Err))
 	name := t.Term
 	if name == "" {
 		name = "dumb"
@@ -100,7 +101,43 @@ func (c *Client) Shell(ctx context.Context, t *Terminal) (int, error) {
 	helpers.Go(func() {
 		watchSize(r.over, t, width, height, func(w, h int) { _ = s.WindowChange(h, w) })
 	})
-	return r.attend(ctx, t.starter(s))
+	status, err := r.attend(ctx, t.starter(s))
+	if err != nil { // the programs on the server had no time to leave the screen in order
+		t.tidy(shown.undo() + "\r\n") // what is said about it begins on a line of its own
+	}
+	return status, err
+}
+
+// tidy writes to the screen, unless that is stuck: the user who leaves is not held up.
+func (t *Terminal) tidy(text string) {
+	written := make(chan struct{})
+	go func() {
+		_, _ = io.WriteString(t.Out, text)
+		close(written)
+	}()
+	select {
+	case <-written:
+	case <-time.After(drainWait):
+	}
+}
+
+// Forget drops what was typed and not read yet, so that keys pressed while nothing answered do not become commands of the next
+// session.
+func (t *Terminal) Forget() {
+	if !term.IsTerminal(int(t.In.Fd())) {
+		return
+	}
+	flushInput(int(t.In.Fd()))
+	for {
+		select {
+		case _, ok := <-t.keyboard().chunks:
+			if !ok {
+				return
+			}
+		default:
+			return
+		}
+	}
 }
 
 func (t *Terminal) starter(s *ssh.Session) func() error {
@@ -147,4 +184,13 @@ func makeRaw(t *Terminal) (restore func(), err error) {
 		restoreOutput()
 		_ = term.Restore(fd, before) // fails only when the terminal is gone
 	}, nil
+}
+
+// SaveTerminal remembers a terminal's modes; what it returns brings them back, for after another program that used the terminal.
+func SaveTerminal(tty *os.File) (restore func()) {
+	before, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		return func() {}
+	}
+	return func() { _ = term.Restore(int(tty.Fd()), before) } // fails only when the terminal is gone
 }

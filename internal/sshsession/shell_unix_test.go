@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/crypto/ssh"
@@ -247,6 +248,65 @@ func TestShellEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLostScreen loses the link under a program that fills the screen: the screen is brought back, not only its modes.
+func TestLostScreen(t *testing.T) {
+	s := newScreen(t)
+	c := connect(t, func(srv *server) {
+		srv.command = func(r *remote, _ string) int {
+			fmt.Fprint(r, "\x1b[?1049h\x1b[?25lvi: ")
+			<-r.ctx.Done()
+			return 0
+		}
+	})
+	result := make(chan error, 1)
+	go func() {
+		_, err := c.Shell(t.Context(), s.Terminal)
+		result <- err
+	}()
+	s.expect("vi: ")
+	sshsession.Break(c)
+	s.expect("\x1b[?25h\x1b[?1049l\x1b(B\x1b[0m")
+	if err := <-result; !errors.Is(err, sshsession.ErrLostLink) {
+		t.Errorf("error %v", err)
+	}
+	s.restored()
+}
+
+// TestForget drops the keys that were pressed while there was no session.
+func TestForget(t *testing.T) {
+	s := newScreen(t)
+	session := func(person func()) {
+		c := connect(t, func(srv *server) {
+			srv.command = func(r *remote, _ string) int {
+				fmt.Fprint(r, "$ ")
+				if line, _ := bufio.NewReader(r).ReadString('\r'); line != "x\r" {
+					t.Errorf("the session got %q", line)
+				}
+				return 0
+			}
+		})
+		go func() {
+			s.expect("$ ")
+			person()
+		}()
+		if status, err := c.Shell(t.Context(), s.Terminal); status != 0 || err != nil {
+			t.Errorf("status %d, error %v", status, err)
+		}
+	}
+	session(func() { s.typed("x\r") })
+	s.typed("rm -rf precious\n") // the terminal is not raw now
+	s.expect("precious\r\n")     // its echo: the terminal has it
+	s.typed("half a li")
+	s.expect("li")
+	// Whether the reader has the line by now or the terminal still has it: both are emptied. What is on the way from one to the other
+	// needs a moment.
+	for range 20 {
+		s.Forget()
+		time.Sleep(5 * time.Millisecond)
+	}
+	session(func() { s.typed("x\r") })
 }
 
 // TestNextSessionGetsTheKeys has a session end while the person types on: what comes is for the next one.

@@ -71,7 +71,7 @@ func startSSHD(t *testing.T, login ssh.PublicKey, kinds ...string) *sshd {
 	}
 	writeKey(t, d.folder, "authorized_keys", []byte(authorized(login)+"\n"))
 	config := fmt.Sprintf("UsePAM no\nStrictModes no\nPidFile none\nAuthorizedKeysFile %s/authorized_keys\nPasswordAuthentication no\n"+
-		"KbdInteractiveAuthentication no\nAcceptEnv LANG LC_*\nPermitRootLogin yes\nLogLevel INFO\n", d.folder)
+		"KbdInteractiveAuthentication no\nAcceptEnv LANG LC_*\nSetEnv SHLVL=2\nPermitRootLogin yes\nLogLevel INFO\n", d.folder)
 	for _, kind := range kinds {
 		config += fmt.Sprintf("HostKey %s/host_%s\n", d.folder, kind)
 	}

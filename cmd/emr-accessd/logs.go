@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/daemonlog"
+	"github.com/emr-accessd/emr-accessd/internal/svcmgr"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) logsCommand() *cobra.Command {
+	var f serviceFlags
+	var n int
+	var follow bool
+	cmd := &cobra.Command{
+		Use:   "logs",
+		Short: "what the service has logged",
+		Long: `Shows the last lines of the service's log: from the journal where systemd runs it, else
+from the file in the state folder that "run --log-to-file" writes.`,
+		Example: `  emr-accessd logs -n 100
+  emr-accessd logs -f        # until Ctrl-C`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case n < 0:
+				return usageError{fmt.Errorf("--lines %d: want a number of lines", n), cmd.CommandPath()}
+			case a.flags.json:
+				return usageError{errors.New("the log has no JSON form; `status --json` has the state"), cmd.CommandPath()}
+			case f.user != "" || f.system: // without, it is whoever asks, root included
+				if err := f.check(cmd); err != nil {
+					return err
+				}
+			}
+			if f.user != "" && !f.system {
+				return a.asUser(cmd.Context(), f.user, "logs", fmt.Sprintf("--lines=%d", n), fmt.Sprintf("--follow=%t", follow))
+			}
+			return a.logs(cmd.Context(), f.user, n, follow)
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().IntVarP(&n, "lines", "n", 50, "how many lines")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is logged from now on")
+	return cmd
+}
+
+func (a *app) logs(ctx context.Context, forUser string, n int, follow bool) error {
+	m, err := manager(forUser)
+	if err == nil {
+		if st, err := m.State(ctx); err == nil && st.Installed && m.Journal(n, follow) != nil {
+			return a.journal(ctx, m.Journal(n, follow))
+		}
+	}
+	path, ferr := logFile()
+	if ferr != nil {
+		return ferr
+	}
+	if forUser == "" && daemonlog.Exists(path) {
+		return a.tail(ctx, path, n, follow)
+	}
+	if err != nil {
+		return err
+	}
+	return a.notInstalled("logs", m, svcmgr.ErrNotInstalled)
+}
+
+// journal lets journalctl show the log.
+func (a *app) journal(ctx context.Context, args []string) error {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = a.Out, a.Err
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 2 * time.Second
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return nil // Ctrl-C is how following ends
+	}
+	if _, ok := errors.AsType[*exec.ExitError](err); ok {
+		return hinted{fmt.Errorf("%s: %w", args[0], err), exitFailed, "members of the group systemd-journal may read the journal (sudo usermod -aG systemd-journal $USER, then log in again)"}
+	}
+	return err
+}
+
+// tail shows the log file.
+func (a *app) tail(ctx context.Context, path string, n int, follow bool) error {
+	show := func(line string) error {
+		_, err := fmt.Fprintln(a.Out, printable(strings.ReplaceAll(line, "\t", "    "))) // a trace has tabs
+		return err
+	}
+	lines, r, err := daemonlog.Tail(path, n)
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		if err := show(line); err != nil {
+			return err
+		}
+	}
+	if !follow {
+		return nil
+	}
+	return r.Follow(ctx, show)
+}

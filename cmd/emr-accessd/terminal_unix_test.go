@@ -1,0 +1,222 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// desk is a world with a real SSH server, for sessions on terminals.
+type desk struct {
+	*simWorld
+	server *sshServer
+	path   *road
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	w, err := newSimWorld(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	server := startSSHD(t, w, true, plainShell)
+	return &desk{simWorld: w, server: server, path: newRoad(t, "127.0.0.1:"+server.port)}
+}
+
+// connect sits down and runs connect with a state folder of its own.
+func (d *desk) connect(t *testing.T, env []string, args ...string) *sitting {
+	t.Helper()
+	env = append(append(d.env(), "HOME="+t.TempDir(), "EMR_ACCESSD_CONFIG="+d.write(t), "EMR_ACCESSD_STATE="+filepath.Join(t.TempDir(), "state")), env...)
+	return sit(t, env, append([]string{"connect", "--port", d.server.port, "--host", d.path.addr, "-i", d.server.key, "-l", d.server.login}, args...)...)
+}
+
+// ours counts our rules in the primary node's group.
+func (d *desk) ours() (n int) {
+	for _, r := range d.sim.Rules(d.master) {
+		if r.Tags["emr-accessd-owner"] != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// However a session ends: the terminal is as before, the exit status is the documented one, and the rule is given back.
+func TestTerminalIsLeftAsItWas(t *testing.T) {
+	d := newDesk(t)
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		person func(s *sitting)
+		status int
+		says   string
+	}{
+		{"exit", nil, func(s *sitting) { s.typed("exit 7\r") }, 7, ""},
+		{"the shell is killed", nil, func(s *sitting) { s.typed("kill -9 $$\r") }, 137, ""},
+		{"Ctrl-C is the remote's", nil, func(s *sitting) {
+			s.typed("echo beg''un; sleep 1000\r")
+			s.expect("begun")
+			s.typed("\x03")
+			s.expect(`[$#] $`)
+			s.typed("exit 3\r")
+		}, 3, ""},
+		{"lost link", nil, func(*sitting) { d.path.cut() }, 255, "the connection to the server is lost"},
+		{"frozen server, and the escape", nil, func(s *sitting) {
+			d.path.freeze()
+			s.typed("anything\r~.")
+		}, 255, "ended by its escape"},
+		{"told to end", nil, func(s *sitting) { _ = s.cmd.Process.Signal(syscall.SIGTERM) }, 255, ""},
+		{"full screen", nil, func(s *sitting) {
+			s.typed("printf '\\033[?1049h\\033[?25l'; echo fu''ll\r")
+			s.expect("full")
+			d.path.cut()
+			s.expect(`\x1b\[\?25h.*\x1b\[\?1049l`)
+		}, 255, "is lost"},
+		{"Ctrl-C twice", []string{d.cluster, "--", "trap '' INT; echo ready-42; sleep 20"}, func(s *sitting) {
+			s.typed("\x03")
+			time.Sleep(100 * time.Millisecond) // the kernel tells two of the same signal as one
+			s.typed("\x03")
+		}, 130, ""},
+		{"a command with a terminal", []string{"-t", d.cluster, "--", "tty >/dev/null && echo ready-42; read line; exit 4"}, func(s *sitting) { s.typed("x\r") }, 4, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			args := tt.args
+			if args == nil {
+				args = []string{d.cluster}
+			}
+			s := d.connect(t, nil, args...)
+			if tt.args == nil {
+				s.ready()
+			} else {
+				s.expect("ready-42")
+			}
+			tt.person(s)
+			s.expect(tt.says)
+			s.exits(tt.status)
+			if n := d.ours(); n != 0 {
+				t.Errorf("%d rules are left", n)
+			}
+		})
+	}
+	t.Run("the terminal is closed", func(t *testing.T) {
+		s := d.connect(t, nil, d.cluster)
+		s.ready()
+		s.leave()
+		select {
+		case <-s.ended:
+		case <-time.After(patientWait):
+			t.Fatal("it does not end")
+		}
+		if n := d.ours(); n != 0 || s.cmd.ProcessState.ExitCode() != 255 {
+			t.Errorf("exit status %d, %d rules are left", s.cmd.ProcessState.ExitCode(), n)
+		}
+	})
+}
+
+// A session whose link is lost comes back by itself, whether the server hung up or the address changed under it.
+func TestReconnect(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the laptop moves between addresses of loopback, of which only Linux has many")
+	}
+	d := newDesk(t)
+	where := filepath.Join(t.TempDir(), "where")
+	move := func(to, seen string) {
+		d.set("all", seen)
+		if err := os.WriteFile(where, []byte(to+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move("127.0.0.1", "198.51.100.7")
+	s := d.connect(t, []string{demoSource + "=" + where}, "--reconnect", d.cluster)
+	s.ready()
+	d.path.cut()
+	s.expect("the connection to the server is lost")
+	s.expect("connected again after .*, in a new session")
+	s.ready()
+
+	// The network changes: the rule follows, and a connection that still works is left alone.
+	// The network is watched when a session has lasted for some time; a change before that is none.
+	moved := regexp.MustCompile(`your address is 203\.0\.113\.9 now`)
+	for n := 2; n < 100 && !moved.MatchString(s.screen()); n++ {
+		move(fmt.Sprintf("127.0.0.%d", n), "203.0.113.9")
+		time.Sleep(time.Second)
+	}
+	s.expect(`\r\n\x1b\[Kemr-accessd: your address is 203.0.113.9 now; the rule admits it\r\n`)
+	s.typed("echo still-$((7*6))\r")
+	s.expect("still-42")
+	if got := d.listing(); !strings.Contains(got, "203.0.113.9/32") || strings.Contains(got, "198.51.100.7/32") {
+		t.Errorf("the rules:\n%s", got)
+	}
+	// It changes, and the connection is dead: that is found out at once, not after three keepalives.
+	d.path.freeze()
+	move("127.0.1.1", "203.0.113.10")
+	s.expect("your address has changed, and the server does not answer")
+	s.expect("connected again after")
+	s.ready()
+	s.typed("exit 5\r")
+	s.exits(5)
+	if n := d.ours(); n != 0 {
+		t.Errorf("%d rules are left", n)
+	}
+}
+
+// Ctrl-C while it tries to come back gives up.
+func TestReconnectGivenUp(t *testing.T) {
+	d := newDesk(t)
+	s := d.connect(t, nil, "--reconnect", d.cluster)
+	s.ready()
+	d.path.shut()
+	s.expect("not yet: ")
+	s.typed("\x03")
+	s.expect("gave up")
+	s.exits(255)
+	if n := d.ours(); n != 0 {
+		t.Errorf("%d rules are left", n)
+	}
+}
+
+// Without a name, the cluster is picked from a list; and ssh is run when it is asked for.
+func TestPickedOnATerminal(t *testing.T) {
+	d := newDesk(t)
+	s := d.connect(t, nil)
+	s.expect(`1  j-\w+  inside.*private`)
+	s.expect(`2  ` + d.cluster + `  nightly-etl.*public`)
+	s.expect(`Which one\? \[1-2\] `)
+	s.typed("3\n")
+	s.expect(`Which one\? \[1-2\] `)
+	s.typed("2\n")
+	s.ready()
+	s.typed("exit 4\r")
+	s.exits(4)
+	s = d.connect(t, nil)
+	s.expect(`Which one\? `)
+	s.typed("\x03")
+	s.exits(255)
+	if n := d.ours(); n != 0 {
+		t.Errorf("%d rules are left", n)
+	}
+}
+
+// The system's ssh on a terminal: also when it is killed, the terminal is as before.
+func TestOpenSSHOnATerminal(t *testing.T) {
+	d := newDesk(t)
+	s := d.connect(t, nil, "--openssh", d.cluster)
+	s.ready()
+	s.typed("exit 6\r")
+	s.exits(6)
+	s = d.connect(t, nil, "--openssh", d.cluster)
+	s.ready()
+	killChild(t, s.cmd.Process.Pid)
+	s.exits(137)
+	if n := d.ours(); n != 0 {
+		t.Errorf("%d rules are left", n)
+	}
+}
