@@ -38,7 +38,7 @@ var layers = map[string]int{
 	"internal/tunnel":    2, // listens here, and has the connections made by sshsession's server
 	"internal/demo":      2, // puts the simulated AWS and a real SSH server together
 	"internal/netlab":    2, // networks for tests and benchmarks, with the simulated AWS in them
-	"cmd/emr-accessd":    3, "bench/roam": 3, "bench/ssh": 3,
+	"cmd/emr-accessd":    3, "bench/roam": 3, "bench/ssh": 3, "bench/soak": 3, "bench/fuzz": 3,
 }
 
 // reserved modules are imported by some packages only.
@@ -57,7 +57,7 @@ var reserved = []struct {
 	{"testing", "internal/mototest", "the program must not carry its tests"},
 	{module + "internal/mototest", "", "it is for tests alone"},
 	{module + "internal/bootlab", "", "it boots a container as root: for tests alone"},
-	{module + "internal/netlab", "bench/roam", "it changes the computer's networks as root: for tests and benchmarks alone"},
+	{module + "internal/netlab", "bench/roam bench/soak", "it changes the computer's networks as root: for tests and benchmarks alone"},
 }
 
 func TestLayers(t *testing.T) {
@@ -175,7 +175,7 @@ func TestLayersAreEnforced(t *testing.T) {
 		{"testing", plant("internal/keeper/a.go", importing("testing/synctest")), "only internal/mototest may"},
 		{"moto", plant("internal/keeper/a.go", importing(module+"internal/mototest")), "only tests may"},
 		{"moto in tests", plant("internal/keeper/a.go", doc, "internal/keeper/a_test.go", importing(module+"internal/mototest")), ""},
-		{"networks", plant("cmd/emr-accessd/a.go", importing(module+"internal/netlab")), "only bench/roam may: it changes"},
+		{"networks", plant("cmd/emr-accessd/a.go", importing(module+"internal/netlab")), "only bench/roam and bench/soak may: it changes"},
 		{"service", plant("internal/keeper/a.go", importing("github.com/kardianos/service")), "only cmd/emr-accessd may"},
 		{"toml", plant("cmd/emr-accessd/a.go", importing("github.com/pelletier/go-toml/v2/unstable")), "only internal/config may"},
 		{"new package", plant("internal/magic/a.go", doc), "internal/magic: has no place in the layers"},

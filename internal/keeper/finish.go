@@ -103,6 +103,18 @@ func (r *round) schedule(failed error) {
 		r.soon(t.Until)
 	}
 	r.soon(end.Add(jitter(DriftCheck)))
+	for _, j := range sgsync.Recent(st.Journal, end) {
+		shows := j.At.Add(sgsync.Sigma)
+		if j.Maybe { // it may not have acted yet
+			shows = shows.Add(sgsync.AttemptTimeout)
+		}
+		if shows.After(st.Settled) {
+			st.Settled = shows
+		}
+	}
+	if failed == nil && st.Settled.After(end) {
+		r.soon(st.Settled) // whatever asked for this round: it came too early to see all. A failed one is made anew in any case.
+	}
 	if partial {
 		r.soon(r.was) // what is due for the other targets stays due; zero is at once
 	}

@@ -75,6 +75,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}, checked: map[string]ipwatch.Verdict{}, hosts: map[string][]netip.Addr{}}
 	if warning != "" {
 		r.rep.Warnings = append(r.rep.Warnings, warning)
+		st.Settled = r.now.Add(sgsync.W + sgsync.Sigma) // a call that the file told of may still act, and show
 	}
 	if err := r.installation(); err != nil {
 		return Report{}, err

@@ -27,6 +27,9 @@ type State struct {
 	Crowded   int                     `json:"crowded,omitempty"` // of those, the last for which AWS had no room
 	Lost      map[string][]time.Time  `json:"lost"`              // by group: when somebody else removed a rule of ours there
 
+	// Settled is when reads show every call so far. A round before it is not the last look at what they did.
+	Settled time.Time `json:"settled,omitzero"`
+
 	Status Status `json:"status"`
 }
 

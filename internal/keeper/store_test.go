@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
 func openStore(t *testing.T) *keeper.Store {
@@ -63,7 +64,22 @@ func TestDamagedState(t *testing.T) {
 				}
 				l.want("changes", did(rep), "j-1 sg-1 keep 192.0.2.1/32")
 				l.want("writes", writes(l.took()))
-				l.state()
+				// A call of the process that damaged it may still act, and is not remembered: the rules are read again.
+				if next := l.state().Status.NextRound.Sub(l.wall()); next <= 0 || next > sgsync.W+sgsync.Sigma {
+					t.Errorf("the next round is due in %v", next)
+				}
+				l.world.fail = failing("resolve j-1", errThrottled) // which a round that fails does not forget
+				l.round(keeper.Request{})
+				l.world.fail = nil
+				l.good(keeper.Request{})
+				if next := l.state().Status.NextRound.Sub(l.wall()); next <= 0 || next > sgsync.W+sgsync.Sigma {
+					t.Errorf("after a round that failed, the next one is due in %v", next)
+				}
+				time.Sleep(time.Minute)
+				l.good(keeper.Request{})
+				if next := l.state().Status.NextRound.Sub(l.wall()); next < keeper.DriftCheck/2 {
+					t.Errorf("afterwards, the next round is due in %v", next)
+				}
 			})
 		})
 	}

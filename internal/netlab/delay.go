@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,9 +15,15 @@ import (
 // queueLength is how many packets may be under way in one direction; more are lost, as on a real line.
 const queueLength = 1024
 
+// Line is what connects two hosts, with the time that a packet takes.
+type Line struct{ oneWay atomic.Int64 }
+
+// Take sets how long a packet takes in each direction, from now on.
+func (l *Line) Take(oneWay time.Duration) { l.oneWay.Store(int64(oneWay)) }
+
 // Delayed connects two hosts with a line that takes some time in each direction. The interfaces are up and have no
 // addresses. Not every kernel has netem, and each has TUN.
-func (l *Lab) Delayed(a *Host, nameA string, b *Host, nameB string, oneWay time.Duration) error {
+func (l *Lab) Delayed(a *Host, nameA string, b *Host, nameB string, oneWay time.Duration) (*Line, error) {
 	ends := make([]*os.File, 2)
 	for i, end := range []struct {
 		host *Host
@@ -26,16 +33,18 @@ func (l *Lab) Delayed(a *Host, nameA string, b *Host, nameB string, oneWay time.
 			ends[i], err = openTUN(end.name)
 			return err
 		}); err != nil {
-			return err
+			return nil, err
 		}
 		l.OnClose(ends[i].Close)
 		if err := end.host.IP("link", "set", end.name, "up"); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	go carry(ends[0], ends[1], oneWay)
-	go carry(ends[1], ends[0], oneWay)
-	return nil
+	line := &Line{}
+	line.Take(oneWay)
+	go carry(ends[0], ends[1], line)
+	go carry(ends[1], ends[0], line)
+	return line, nil
 }
 
 // openTUN makes an interface whose packets are read from and written to the file (kernel, networking/tuntap).
@@ -57,7 +66,7 @@ func openTUN(name string) (*os.File, error) {
 }
 
 // carry moves packets in one direction until the files are closed.
-func carry(from, to *os.File, delay time.Duration) {
+func carry(from, to *os.File, line *Line) {
 	type packet struct {
 		data []byte
 		due  time.Time
@@ -81,7 +90,7 @@ func carry(from, to *os.File, delay time.Duration) {
 			return
 		}
 		select {
-		case queue <- packet{append([]byte(nil), buf[:n]...), time.Now().Add(delay)}:
+		case queue <- packet{append([]byte(nil), buf[:n]...), time.Now().Add(time.Duration(line.oneWay.Load()))}:
 		default:
 		}
 	}

@@ -24,6 +24,7 @@ type Host struct {
 	lab  *Lab
 	ns   string
 	file *os.File // the namespace
+	bare bool     // it knows the names of [Lab.Name] from a name server alone
 }
 
 // Host makes a host, whose name must be unique in the lab. It has its loopback interface and nothing else, and takes
@@ -60,6 +61,14 @@ func (h *Host) etc(file string) string { return filepath.Join(confDir, h.ns, fil
 // writeNames writes the file in place: commands that run already have this very file mounted.
 func (h *Host) writeNames(lines []string) error {
 	return os.WriteFile(h.etc("hosts"), []byte(strings.Join(lines, "\n")+"\n"), 0o644)
+}
+
+// ByDNS makes the host know no name but localhost by itself, and ask a name server for all others.
+func (h *Host) ByDNS(server netip.Addr) error {
+	h.lab.mu.Lock()
+	defer h.lab.mu.Unlock()
+	h.bare = true
+	return errors.Join(h.writeNames(h.lab.names[:2]), h.Resolver(server))
 }
 
 // Resolver sets the host's name server; the zero Addr is none. Names of [Lab.Name] are known without one.

@@ -92,6 +92,9 @@ func (l *Lab) Name(name string, addrs ...netip.Addr) error {
 		l.names = append(l.names, a.String()+" "+name)
 	}
 	for _, h := range l.hosts {
+		if h.bare {
+			continue
+		}
 		if err := h.writeNames(l.names); err != nil {
 			return err
 		}

@@ -34,6 +34,7 @@ type Router struct {
 	*Host
 	Inner    netip.Prefix // its address in the local network
 	Outer    netip.Addr   // its address now
+	Line     *Line        // to the internet; nil where a packet takes no time
 	gateway  netip.Addr   // the provider's router
 	provider *Host
 	mode     NAT
@@ -51,7 +52,7 @@ func (l *Lab) Router(name string, internet *Host, inner netip.Prefix, outer neti
 	r := &Router{Host: h, Inner: inner, Outer: outer, provider: internet, dead: map[netip.Addr]bool{}}
 	r.gateway = first(outer)
 	if oneWay > 0 {
-		err = l.Delayed(h, "wan", internet, name, oneWay)
+		r.Line, err = l.Delayed(h, "wan", internet, name, oneWay)
 	} else {
 		err = l.Cable(h, "wan", internet, name)
 	}

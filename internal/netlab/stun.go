@@ -15,6 +15,7 @@ import (
 type STUN struct {
 	mu    sync.Mutex
 	say   func(from netip.AddrPort) netip.AddrPort
+	noise []byte
 	asked []time.Time
 	ports map[uint16]bool
 }
@@ -52,6 +53,13 @@ func (s *STUN) Asked() (times []time.Time, ports int) {
 	return slices.Clone(s.asked), len(s.ports)
 }
 
+// Noise makes the server answer everything with these bytes; nil ends it.
+func (s *STUN) Noise(answer []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noise = answer
+}
+
 func (s *STUN) serve(c net.PacketConn) {
 	buf := make([]byte, 1500)
 	for {
@@ -67,8 +75,12 @@ func (s *STUN) serve(c net.PacketConn) {
 		s.mu.Lock()
 		s.asked = append(s.asked, time.Now())
 		s.ports[from.Port()] = true
-		say := s.say
+		say, noise := s.say, s.noise
 		s.mu.Unlock()
+		if noise != nil {
+			_, _ = c.WriteTo(noise, peer)
+			continue
+		}
 		if a := say(from); a.IsValid() {
 			_, _ = c.WriteTo(stunAnswer(buf[4:20], a), peer) // one that gets lost is asked for again
 		}

@@ -45,6 +45,10 @@ type Options struct {
 	OneWay time.Duration
 	// NodeV6 gives the cluster's node an IPv6 address too.
 	NodeV6 bool
+	// NameServer makes the laptop learn the world's names from [DNSAddr] alone, not from /etc/hosts.
+	NameServer bool
+	// API stands before the simulated AWS, and may look at requests; nil is nothing.
+	API func(http.Handler) http.Handler
 }
 
 // World is a laptop behind a router, an internet with honest servers, and a cluster.
@@ -85,6 +89,11 @@ func NewWorld(dir string, o Options) (_ *World, err error) {
 	}
 	if err := w.startServers(o); err != nil {
 		return nil, err
+	}
+	if o.NameServer {
+		if err := w.Laptop.ByDNS(DNSAddr); err != nil {
+			return nil, err
+		}
 	}
 	if w.Home, err = w.Cafe("home", HomeInner, HomeOuter); err != nil {
 		return nil, err
@@ -132,6 +141,7 @@ func (w *World) startServers(o Options) (err error) {
 			return err
 		}
 		w.STUN = append(w.STUN, s)
+		names[fmt.Sprintf("stun%d.lab", i+1)] = a
 		if err := w.Name(fmt.Sprintf("stun%d.lab", i+1), a, Six(a)); err != nil {
 			return err
 		}
@@ -139,6 +149,11 @@ func (w *World) startServers(o Options) (err error) {
 	if w.DNS, err = w.Internet.DNS(addrPort(DNSAddr, 53)); err != nil {
 		return err
 	}
+	for name, a := range names {
+		w.DNS.Set(name, a, Six(a))
+	}
+	w.DNS.Set("ns1.google.com", DNSAddr)
+	w.DNS.Set("resolver1.opendns.com", DNSAddr)
 	if err := errors.Join(w.Name("ns1.google.com", DNSAddr), w.Name("resolver1.opendns.com", DNSAddr), w.Name("api.lab", APIAddr, Six(APIAddr)), w.Name("proxy.lab", ProxyAddr)); err != nil {
 		return err
 	}
@@ -159,7 +174,11 @@ func (w *World) startCloud(o Options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(w.Internet.ServeHTTPS(addrPort(APIAddr, 443), cert, w.Cloud.Sim), w.Internet.ServeHTTPS(addrPort(Six(APIAddr), 443), cert, w.Cloud.Sim),
+	var api http.Handler = w.Cloud.Sim
+	if o.API != nil {
+		api = o.API(api)
+	}
+	return errors.Join(w.Internet.ServeHTTPS(addrPort(APIAddr, 443), cert, api), w.Internet.ServeHTTPS(addrPort(Six(APIAddr), 443), cert, api),
 		w.Cloud.guard(w.Internet, nodes...))
 }
 
