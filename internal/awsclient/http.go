@@ -1,6 +1,10 @@
 package awsclient
 
 import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -32,11 +36,28 @@ func transport(given Doer) (aws.HTTPClient, func(*aws.Config) (idle func())) {
 		}
 		// One connection pool for all services, which can be closed; each call has a timeout of its own.
 		t := withCA.GetTransport()
+		unsentIsDropped(t)
 		cfg.HTTPClient = checkedClient{&http.Client{
 			Transport:     t,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}}
 		return t.CloseIdleConnections
+	}
+}
+
+// unsentIsDropped makes an end of a call that was given up, and of this process, the end of what the system has not sent
+// yet of it. Else the network may come back, and a write act long after [sgsync.AttemptTimeout]: the lease protocol counts
+// on that it does not. A connection with HTTP/2 would live on, so there is none.
+func unsentIsDropped(t *http.Transport) {
+	t.ForceAttemptHTTP2 = false
+	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			err = errors.Join(err, tcp.SetLinger(0)) // a closed connection is reset, tcp(7) SO_LINGER
+		}
+		return conn, err
 	}
 }
 

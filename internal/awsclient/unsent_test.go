@@ -1,0 +1,65 @@
+package awsclient_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/awsclient"
+)
+
+// TestGivenUpIsDropped: when a write is given up its connection is reset, so that the system sends nothing of it later. A
+// connection that is closed in the ordinary way ends with EOF, after whatever was waiting in it. HTTP/2 is not spoken, also
+// where the server offers it: the connection would live on.
+func TestGivenUpIsDropped(t *testing.T) {
+	staticKeys(t)
+	web := newCanned()
+	arrived, ended := make(chan string, 1), make(chan error, 1)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if err != nil || !bytes.Contains(body, []byte("Action=RevokeSecurityGroupIngress")) {
+			serve(web).ServeHTTP(w, r)
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			ended <- err
+			return
+		}
+		defer conn.Close()
+		arrived <- r.Proto
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+		_, err = conn.Read(make([]byte, 1))
+		ended <- err
+	}))
+	srv.Start()
+	defer srv.Close()
+	t.Setenv("AWS_ENDPOINT_URL", srv.URL)
+	client, err := awsclient.Open(t.Context(), awsclient.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, giveUp := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		giveUp()
+	}()
+	if err := client.Revoke(ctx, testGroup, testRule); err == nil {
+		t.Fatal("nobody answered, and it succeeded")
+	}
+	switch err := <-ended; {
+	case errors.Is(err, syscall.ECONNRESET):
+	case runtime.GOOS == "windows" && err != nil && !errors.Is(err, io.EOF): // WSAECONNRESET
+	default:
+		t.Errorf("the connection ended with %v, want a reset", err)
+	}
+}
