@@ -32,7 +32,7 @@ var layers = map[string]int{
 	"internal/iampolicy": 1, // pure; besides the command, the tests of all calls read it
 	"internal/demo":      2, // puts the simulated AWS and a real SSH server together
 	"internal/netlab":    2, // networks for tests and benchmarks, with the simulated AWS in them
-	"cmd/emr-accessd":    3, "bench/roam": 3,
+	"cmd/emr-accessd":    3, "bench/roam": 3, "bench/mutate": 3,
 }
 
 // reserved modules are imported by some packages only.
