@@ -102,9 +102,12 @@ func TestCloseAtTheEndOfItsWindow(t *testing.T) {
 func TestCloseLostAnswerNeedsALook(t *testing.T) {
 	lost := errors.New("connection reset")
 	for name, look := range map[string]func(*closeWorld) (View, error){
-		"nobody can look":        func(*closeWorld) (View, error) { return View{Group: group}, lost },
-		"it is there, but other": func(w *closeWorld) (View, error) { w.edit(w.public, func(r *Rule) { r.ToPort = 23 }); return w.view(), nil },
-		"it is there":            func(w *closeWorld) (View, error) { return w.view(), nil },
+		"nobody can look": func(*closeWorld) (View, error) { return View{Group: group}, lost },
+		"it is there, but other": func(w *closeWorld) (View, error) {
+			w.edit(w.public, func(r *Rule) { r.ToPort = 23 })
+			return w.view(), nil
+		},
+		"it is there": func(w *closeWorld) (View, error) { return w.view(), nil },
 	} {
 		w := newCloseWorld()
 		w.fail = lost

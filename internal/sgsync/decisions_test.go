@@ -165,6 +165,20 @@ func TestPlanAtItsBorders(t *testing.T) {
 			r.FromPort, r.ToPort = 8443, 8443
 			return r
 		}()}, "add 198.51.100.7/32"},
+		{"mine, and ended long ago: joined, not tidied", home, []Rule{rule("198.51.100.7/32", alice, alice, -60, -90)}, "join 198.51.100.7/32 pending"},
+		{"old, mine, and ended long ago: removed once", home, []Rule{rule("203.0.113.7/32", alice, alice, -60, -90)}, "add 198.51.100.7/32; remove 203.0.113.7/32"},
+		{"known since a moment ago: what was before goes all the same", wants(Family{State: Known, Self: pfxs("198.51.100.7/32"), Since: t0}),
+			[]Rule{rule("203.0.113.7/32", bob, alice, day, -1)}, "add 198.51.100.7/32; remove 203.0.113.7/32"},
+		{"unknown for too long: an own address of before is not renewed", wants(Family{State: Unknown, Self: pfxs("203.0.113.7/32"), Since: t0.Add(-13 * time.Hour)}),
+			[]Rule{rule("203.0.113.7/32", alice, alice, 11*60, -1)}, "keep 203.0.113.7/32"},
+		{"no room for a tag, but mine is there", home, []Rule{func() Rule {
+			r := full("198.51.100.7/32", 0)
+			delete(r.Tags, "cost-2")
+			r.Tags[alice.Key()] = FormatLease(t0.Add(-time.Hour), t0.Add(-2*time.Hour), "x@y")
+			return r
+		}()}, "join 198.51.100.7/32 pending"},
+		{"what goes before what is tidied", home, []Rule{rule("198.51.100.7/32", alice, alice, day, -1, bob, -60, -90), old, rule("203.0.113.8/32", bob, alice, day, -1, bob, day, -1)},
+			"keep 198.51.100.7/32; remove 203.0.113.7/32; leave 203.0.113.8/32; purge 198.51.100.7/32"},
 		{"a rule full of ended leases is tidied by and by", home, []Rule{full("203.0.113.9/32", 8)},
 			"add 198.51.100.7/32; purge 203.0.113.9/32; purge 203.0.113.9/32; purge 203.0.113.9/32"},
 	} {
@@ -181,14 +195,15 @@ func TestPlanTellsOnce(t *testing.T) {
 	second := want.Ports[0]
 	second.Port = 8443
 	want.Ports = []Port{second, want.Ports[0]} // not in order
-	open := Rule{Protocol: "tcp", FromPort: 0, ToPort: 65535, CIDR: pfx("0.0.0.0/0")}
+	open := Rule{Protocol: "tcp", FromPort: 1, ToPort: 65535, CIDR: pfx("0.0.0.0/0")}
 	on := func(port int, r Rule) Rule { r.FromPort, r.ToPort = port, port; return r }
 	strange := rule("192.0.2.9/32", bob)
-	strange.Tags[LeasePrefix+"x"] = "?"
+	strange.Tags[LeasePrefix+"\u00e4"], strange.Tags[LeasePrefix+"\u00f6"] = "?", "?" // shown alike
 	wide := rule("192.0.0.0/8", alice, alice, day, -1)
 	list := Rule{Protocol: "tcp", FromPort: 22, ToPort: 22, PrefixList: "pl-1", Tags: map[string]string{LeasePrefix + "x": "?"}}
 	got := planned(want, open, on(8443, rule("192.0.2.1/32", bob)), rule("192.0.2.2/32", bob), on(8443, rule("192.0.2.3/32", bob, bob, -60, -90)),
-		rule("192.0.2.4/32", bob, bob, -60, -90), open, strange, on(8443, strange), wide, list)
+		rule("192.0.2.4/32", bob, bob, -60, -90), open, strange, on(8443, strange), wide, list,
+		on(9999, strange), rule("198.51.100.7/32", alice, alice, day, -1))
 	if diff := cmp.Diff([]string{"sgr-0001", "sgr-0006"}, got.Public); diff != "" {
 		t.Errorf("public: %s", diff)
 	}
@@ -294,6 +309,23 @@ func TestPlanLooksAgainForWhatWasJoined(t *testing.T) {
 	}
 	if got := brief(planned(none, joined(ClockGrain))); got != "keep 203.0.113.7/32 pending" {
 		t.Errorf("joined a grain of the clock ahead: %s", got)
+	}
+}
+
+func TestPlanLooksAgainForWhatOthersHold(t *testing.T) {
+	home := wants(knows("198.51.100.7/32"))
+	if c := planned(home, full("198.51.100.7/32", 0)); !c.Next.Equal(t0.Add(RecheckBorrowed)) {
+		t.Errorf("no room for a lease: next %v", c.Next)
+	}
+	w := newWorld()
+	w.put(rule("198.51.100.7/32", alice, alice, day, -1))
+	bare := w.put(rule("203.0.113.9/32", bob))
+	seen := t0.Add(-Sigma / 2)
+	if c := Plan(home, Have{View: w.view(), Bare: map[string]time.Time{bare: seen}}, alice, t0); !c.Next.Equal(seen.Add(Sigma)) {
+		t.Errorf("a rule without a lease: next %v", c.Next)
+	}
+	if c := planned(home, rule("198.51.100.7/32", bob, bob, day, -1), rule("198.51.100.7/32", bob, bob, day, -1)); c.List[0].Rule != "sgr-0001" {
+		t.Errorf("of two that are alike: %s", c.List[0].Rule)
 	}
 }
 

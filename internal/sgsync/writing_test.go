@@ -44,7 +44,8 @@ func TestOverlayCases(t *testing.T) {
 		{"a purge of a rule that is not read", live, Write{Do: Purge, ID: "sgr-2", Key: key, Value: ""}, live, "203.0.113.7/32"},
 		{"a removal", live, Write{Do: Remove, ID: id}, "", ""},
 		{"a move", live, Write{Do: Move, ID: id, From: pfx("203.0.113.7/32"), CIDR: pfx("192.0.2.1/32"), Key: key}, live, "192.0.2.1/32"},
-		{"a move, and moved on by somebody since", live, Write{Do: Move, ID: id, From: pfx("203.0.113.8/32"), CIDR: pfx("192.0.2.1/32"), Key: key}, live, "203.0.113.7/32"},
+		{"a move, and moved on by somebody since", live, Write{Do: Move, ID: id, From: pfx("203.0.113.8/32"), CIDR: pfx("192.0.2.1/32"), Key: key, Value: live}, live, "203.0.113.7/32"},
+		{"a move of a rule that is not read", live, Write{Do: Move, ID: "sgr-2", CIDR: pfx("192.0.2.1/32"), Key: key}, live, "203.0.113.7/32"},
 		{"a join does not move", live, Write{Do: Join, ID: id, From: pfx("203.0.113.7/32"), CIDR: pfx("192.0.2.1/32"), Key: key, Value: live}, live, "203.0.113.7/32"},
 		{"an addition keeps the lease that is read", live, Write{Do: Add, ID: id, CIDR: pfx("203.0.113.7/32"), Tags: map[string]string{key: ended}}, live, "203.0.113.7/32"},
 		{"perhaps moved", live, Write{Do: Move, ID: id, Key: key, Maybe: true}, "", "203.0.113.7/32"},
@@ -241,6 +242,37 @@ func TestApplyFullGroupWithoutRoom(t *testing.T) {
 		if res := try(w, wants(knows("198.51.100.7/32")), alice, 0); res.Replan || !errors.Is(res.Err, ErrQuota) {
 			t.Errorf("%v: replan %v, err %v", w.calls, res.Replan, res.Err)
 		}
+		for i, call := range w.calls {
+			if i >= len(calls) || !strings.HasPrefix(call, calls[i]) {
+				t.Errorf("calls %v, want %v", w.calls, calls)
+			}
+		}
+	}
+	w := newWorld()
+	w.fail = func(call string) error {
+		if call == "authorize 198.51.100.7/32" {
+			return ErrQuota
+		}
+		return nil
+	}
+	if res := try(w, wants(knows("198.51.100.7/32", "2001:db8::7/128", "198.51.100.8/32")), alice, 0); res.Replan || len(w.calls) != 2 {
+		t.Errorf("what was added makes no room: %v", w.calls)
+	}
+}
+
+// A lease that could not be renewed keeps what is old, as a rule that could not be added does.
+func TestApplyKeepsTheOldWhenARenewalFails(t *testing.T) {
+	w := newWorld()
+	w.put(rule("198.51.100.7/32", alice, alice, 11*60, -1))
+	w.put(rule("203.0.113.7/32", alice, alice, day, -1))
+	w.fail = func(call string) error {
+		if strings.HasPrefix(call, "tag") {
+			return ErrDenied
+		}
+		return nil
+	}
+	if res := try(w, wants(knows("198.51.100.7/32")), alice, 0); !errors.Is(res.Err, ErrDenied) || len(w.calls) != 1 {
+		t.Errorf("%v, %v", res.Err, w.calls)
 	}
 }
 
