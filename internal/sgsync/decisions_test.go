@@ -203,7 +203,7 @@ func TestPlanTellsOnce(t *testing.T) {
 	list := Rule{Protocol: "tcp", FromPort: 22, ToPort: 22, PrefixList: "pl-1", Tags: map[string]string{LeasePrefix + "x": "?"}}
 	got := planned(want, open, on(8443, rule("192.0.2.1/32", bob)), rule("192.0.2.2/32", bob), on(8443, rule("192.0.2.3/32", bob, bob, -60, -90)),
 		rule("192.0.2.4/32", bob, bob, -60, -90), open, strange, on(8443, strange), wide, list,
-		on(9999, strange), rule("198.51.100.7/32", alice, alice, day, -1))
+		on(9999, strange), rule("198.51.100.7/32", alice, alice, day, -1), admin("192.0.2.8/32"))
 	if diff := cmp.Diff([]string{"sgr-0001", "sgr-0006"}, got.Public); diff != "" {
 		t.Errorf("public: %s", diff)
 	}
