@@ -68,6 +68,10 @@ func TestDecideAtItsBorders(t *testing.T) {
 			t.Errorf("%s: in another order %s %q", c.name, s, w)
 		}
 	}
+	// A source that failed is no reason when another one of its operator answered.
+	if _, _, why := ipwatch.Decide(def, 4, []ipwatch.Answer{said("aws", addrX), failed("aws", "hidden"), failed("ipify", "shown")}); strings.Contains(why, "hidden") || !strings.Contains(why, "shown") {
+		t.Errorf("reasons: %s", why)
+	}
 	if w := with(func(p *ipwatch.Policy) { p.Prefix6 = 64 }).Warnings(); len(w) != 1 || !strings.Contains(w[0], "ipv6-prefix") {
 		t.Errorf("the opt-in to a /64 warns %q", w)
 	}
