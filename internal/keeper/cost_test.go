@@ -1,0 +1,91 @@
+package keeper_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+)
+
+var costOf = flag.Int("cost", 40, "the largest number of clusters in TestCostOfARound")
+
+// cost is what a round took.
+type cost struct {
+	calls, writes int
+	took          time.Duration
+}
+
+// TestCostOfARound: what a round asks of AWS grows no faster than the clusters, and how long it takes is what four calls at
+// a time take, however many regions and accounts there are. Each call but the sign-in takes 40 ms, in virtual time.
+//
+//	go test ./internal/keeper -run '^TestCostOfARound$' -v -cost 1000
+//
+// A cluster is found in one call here; with AWS that takes up to three.
+func TestCostOfARound(t *testing.T) {
+	const roundTrip = 40 * time.Millisecond
+	for _, n := range []int{1, 10, 40, 100, 1000} {
+		if n > *costOf {
+			break
+		}
+		synctest.Test(t, func(t *testing.T) {
+			l := newLab(t)
+			l.world.users["second"] = keeper.Identity{Account: "444455556666", UserID: "AIDASECOND", ARN: "arn:aws:iam::444455556666:user/alice"}
+			l.world.fail = func(_ context.Context, call string) error {
+				if !strings.HasPrefix(call, "open") { // others wait for it at a mutex, for which virtual time does not pass
+					time.Sleep(roundTrip)
+				}
+				l.world.mu.Lock()
+				l.world.past = nil // what was there before is only for reads that lag
+				l.world.mu.Unlock()
+				return nil
+			}
+			l.Keeper.Targets = nil
+			for i := range n {
+				region := []string{"eu-west-1", "us-east-1", "ap-south-1"}[i%3]
+				id := fmt.Sprintf("j-%d", i)
+				l.world.regions["sg-"+id] = region
+				l.world.cluster(id, "sg-"+id, "203.0.113.10", "")
+				l.Keeper.Targets = append(l.Keeper.Targets, as(target(id), func(t *keeper.Target) {
+					t.Region, t.Profile = region, []string{"", "second"}[i/3%2]
+				}))
+			}
+			measure := func() cost {
+				l.took()
+				began := time.Now()
+				l.good(keeper.Request{})
+				calls := l.took()
+				return cost{len(calls), len(writes(calls)), time.Since(began)}
+			}
+			first := measure()
+			time.Sleep(sgsync.Sigma)
+			idle := measure()
+			l.v4(at(office))
+			change := measure()
+			t.Logf("%4d clusters: first %d calls (%d write), %v; idle %d, %v; another address %d (%d write), %v",
+				n, first.calls, first.writes, first.took, idle.calls, idle.took, change.calls, change.writes, change.took)
+
+			places := min(n, 6) // a region of an account: signed in once a round, and swept once
+			for what, c := range map[string]struct {
+				cost
+				calls, writes int
+			}{"first": {first, 3*n + 2*places, n}, "idle": {idle, 2*n + 2*places, 0}, "another address": {change, 3*n + 2*places, n}} {
+				if c.cost.calls > c.calls || c.cost.writes != c.writes {
+					t.Errorf("%d clusters, %s: %d calls, %d of them writes; want %d at most, and %d", n, what, c.cost.calls, c.cost.writes, c.calls, c.writes)
+				}
+				// Four at a time, and some of each phase alone.
+				if limit := roundTrip * time.Duration((c.calls+3)/4+2*places+6); c.took > limit {
+					t.Errorf("%d clusters, %s: took %v, want %v at most", n, what, c.took, limit)
+				}
+			}
+			if got := len(l.rules()); got != n || !strings.Contains(l.rules()[0], office) {
+				t.Errorf("%d rules for %d clusters, the first %s", got, n, l.rules()[0])
+			}
+		})
+	}
+}
