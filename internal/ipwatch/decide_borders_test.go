@@ -54,7 +54,9 @@ func TestDecideAtItsBorders(t *testing.T) {
 		{"silent and skipped", def, 4, []ipwatch.Answer{said("aws", "!timeout"), said("cloudflare", "!skipped")}, ipwatch.Offline, ""},
 		{"a neighbour's address is forbidden", with(func(p *ipwatch.Policy) { p.Never = []netip.Prefix{netip.MustParsePrefix("2600:1f18::1:0/112")} }), 6,
 			[]ipwatch.Answer{said("aws", addr6), said("ipify", addr6)}, ipwatch.Confirmed, "agree"},
-		{"a neighbour's address is forbidden, and let in", with(func(p *ipwatch.Policy) { p.Never, p.Prefix6 = []netip.Prefix{netip.MustParsePrefix("2600:1f18::1:0/112")}, 64 }), 6,
+		{"a neighbour's address is forbidden, and let in", with(func(p *ipwatch.Policy) {
+			p.Never, p.Prefix6 = []netip.Prefix{netip.MustParsePrefix("2600:1f18::1:0/112")}, 64
+		}), 6,
 			[]ipwatch.Answer{said("aws", addr6), said("ipify", addr6)}, ipwatch.Unsure, "a part of 2600:1f18::/64"},
 		{"two failures of one operator", def, 4, []ipwatch.Answer{failed("aws", "second"), failed("aws", "first")}, ipwatch.Unsure, "first"},
 	} {
