@@ -56,7 +56,7 @@ func (m *iamTeam) as(user string, args ...string) string {
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
-	finds := slices.Contains([]string{"audit", "close-public"}, args[0]) && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == exitFindings
+	finds := slices.Contains([]string{"audit", "close-public", "doctor"}, args[0]) && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == exitFindings
 	if err != nil && !finds {
 		m.Fatalf("%v: %v\n%s%s", args, err, out, errs.String())
 	}
@@ -94,6 +94,7 @@ func TestPolicyAllowsWhatIsCalled(t *testing.T) {
 	m.as(bob, "revoke")
 	m.sim.AddRule(m.master, awssim.RuleSpec{FromPort: 22, ToPort: 22, PrefixList: list})
 	m.as(alice, "audit")
+	m.as(alice, "doctor", "--host", "127.0.0.1:1", m.cluster)
 	m.as(alice, "close-public", m.cluster, "--dry-run")
 
 	text := json.RawMessage(m.as(alice, "policy", "--with", "all"))

@@ -82,7 +82,7 @@ func (r *round) before(group string, c sgsync.Change) error {
 	}
 	r.wrote = true
 	r.st.Status.NextRound = time.Time{} // until the end of this round: if it is killed, a whole one is due
-	return r.Store.Save(r.st)
+	return r.Store.saveSoon(r.st)
 }
 
 // after replaces the intents of a group by what became of them.
@@ -115,7 +115,7 @@ func (r *round) after(w *groupWork, view sgsync.View, res sgsync.Result) {
 	}
 	if len(res.Journal) > 0 {
 		w.soon(r.wall().Add(sgsync.Sigma)) // look once more when the reads have caught up
-		if err := r.Store.Save(r.st); err != nil {
+		if err := r.Store.saveSoon(r.st); err != nil {
 			w.warnings = append(w.warnings, err.Error())
 		}
 	}

@@ -173,6 +173,16 @@ func readFile(path string) ([]byte, error) {
 // Save replaces the state atomically: a process may be killed and a laptop lose power at any instant.
 func (s *Store) Save(st *State) error {
 	data, err := json.MarshalIndent(st, "", " ")
+	return s.save(data, err)
+}
+
+// saveSoon is Save within a round, which saves twice for each write: it is for nobody to read.
+func (s *Store) saveSoon(st *State) error {
+	data, err := json.Marshal(st)
+	return s.save(data, err)
+}
+
+func (s *Store) save(data []byte, err error) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}

@@ -61,7 +61,11 @@ type notificationServer struct {
 	hints []map[string]dbus.Variant
 }
 
-func (s *notificationServer) GetCapabilities() ([]string, *dbus.Error) { return s.caps, nil }
+func (s *notificationServer) GetCapabilities() ([]string, *dbus.Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.caps, nil
+}
 
 func (s *notificationServer) Notify(app string, _ uint32, _, title, text string, _ []string, hints map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
 	s.mu.Lock()
@@ -97,10 +101,14 @@ func TestBus(t *testing.T) {
 	if err := New().Show(t.Context(), Message{Title: "Sign in <now>", Text: "run\n`aws sso login` <b>&\x1b[2J", Urgent: true}); err != nil {
 		t.Fatal(err)
 	}
+	s.mu.Lock()
 	s.caps = []string{"body"}
+	s.mu.Unlock()
 	if err := New().Show(t.Context(), Message{Title: "two", Text: "a <b>"}); err != nil {
 		t.Fatal(err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	want := []string{"emr-accessd|Sign in <now>|run `aws sso login` &lt;b&gt;&amp; [2J", "emr-accessd|two|a <b>"}
 	if strings.Join(s.shown, "\n") != strings.Join(want, "\n") {
 		t.Errorf("shown %q, want %q", s.shown, want)
