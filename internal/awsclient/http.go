@@ -49,8 +49,11 @@ func transport(given Doer) (aws.HTTPClient, func(*aws.Config) (idle func())) {
 // yet of it. Else the network may come back, and a write act long after [sgsync.AttemptTimeout]: the lease protocol counts
 // on that it does not. A connection with HTTP/2 would live on, so there is none.
 func unsentIsDropped(t *http.Transport) {
-	t.ForceAttemptHTTP2 = false
-	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	t.ForceAttemptHTTP2, t.TLSNextProto, t.Protocols = false, map[string]func(string, *tls.Conn) http.RoundTripper{}, new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	if t.TLSClientConfig != nil {
+		t.TLSClientConfig.NextProtos = nil // a transport that was copied may offer it to the server still
+	}
 	dial := t.DialContext
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)

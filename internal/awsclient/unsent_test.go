@@ -3,10 +3,12 @@ package awsclient_test
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
@@ -19,6 +21,12 @@ import (
 // connection that is closed in the ordinary way ends with EOF, after whatever was waiting in it. HTTP/2 is not spoken, also
 // where the server offers it: the connection would live on.
 func TestGivenUpIsDropped(t *testing.T) {
+	for _, name := range []string{"in the clear", "TLS"} {
+		t.Run(name, func(t *testing.T) { givenUpIsDropped(t, name == "TLS") })
+	}
+}
+
+func givenUpIsDropped(t *testing.T, secure bool) {
 	staticKeys(t)
 	web := newCanned()
 	arrived, ended := make(chan string, 1), make(chan error, 1)
@@ -40,7 +48,14 @@ func TestGivenUpIsDropped(t *testing.T) {
 		_, err = conn.Read(make([]byte, 1))
 		ended <- err
 	}))
-	srv.Start()
+	if srv.EnableHTTP2 = secure; secure {
+		srv.StartTLS()
+		dir := t.TempDir()
+		putFile(t, dir, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))
+		t.Setenv("AWS_CA_BUNDLE", filepath.Join(dir, "ca.pem"))
+	} else {
+		srv.Start()
+	}
 	defer srv.Close()
 	t.Setenv("AWS_ENDPOINT_URL", srv.URL)
 	client, err := awsclient.Open(t.Context(), awsclient.Options{})
@@ -50,7 +65,9 @@ func TestGivenUpIsDropped(t *testing.T) {
 	defer client.Close()
 	ctx, giveUp := context.WithCancel(t.Context())
 	go func() {
-		<-arrived
+		if proto := <-arrived; proto != "HTTP/1.1" {
+			t.Errorf("%s is spoken", proto)
+		}
 		giveUp()
 	}()
 	if err := client.Revoke(ctx, testGroup, testRule); err == nil {
@@ -58,6 +75,7 @@ func TestGivenUpIsDropped(t *testing.T) {
 	}
 	switch err := <-ended; {
 	case errors.Is(err, syscall.ECONNRESET):
+	case secure && errors.Is(err, io.EOF): // TLS says that it closes before the connection is reset
 	case runtime.GOOS == "windows" && err != nil && !errors.Is(err, io.EOF): // WSAECONNRESET
 	default:
 		t.Errorf("the connection ended with %v, want a reset", err)
