@@ -1,22 +1,13 @@
 package main
 
 import (
-	_ "embed"
 	"fmt"
-	"html/template"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
-
-//go:embed audit.html
-var auditPage string
-
-// auditHTML is the report for a browser. html/template escapes by context; what it leaves (bidirectional
-// marks, controls) goes through printable before it gets here.
-var auditHTML = template.Must(template.New("audit").Parse(auditPage))
 
 type pageView struct {
 	At, Version string
@@ -59,7 +50,8 @@ func renderAuditHTML(w io.Writer, r auditAnswer) error {
 	for _, t := range r.Targets {
 		page.Targets = append(page.Targets, viewTarget(t))
 	}
-	return auditHTML.Execute(w, page)
+	m := markup{w: w}
+	return m.page(page)
 }
 
 func viewTarget(t auditTarget) targetView {
