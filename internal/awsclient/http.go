@@ -51,6 +51,10 @@ func transport(given Doer) (aws.HTTPClient, func(*aws.Config) (idle func())) {
 func unsentIsDropped(t *http.Transport) {
 	t.ForceAttemptHTTP2 = false
 	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	if t.TLSClientConfig != nil {
+		// A transport that was cloned offers it here by then: the server would speak what nobody here understands.
+		t.TLSClientConfig.NextProtos = nil
+	}
 	dial := t.DialContext
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
