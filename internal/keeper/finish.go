@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
@@ -153,12 +154,18 @@ func spread(d time.Duration) time.Duration {
 	return time.Duration((0.5 + rand.Float64()) * float64(d))
 }
 
-// waiting reports whether the address is one that no rule of ours is known to admit.
+// waiting reports whether a target's address is one that no rule of ours in a group of that target is known to admit.
 func (r *round) waiting() bool {
-	for _, f := range r.families {
-		for _, p := range f.Self {
-			if !slices.ContainsFunc(slices.Collect(maps.Values(r.st.Rules)), func(m RuleMemory) bool { return len(m.CIDRs) > 0 && m.CIDRs[0] == p }) {
-				return true
+	for _, t := range r.all {
+		place, known := r.place(t)
+		if place.Ended {
+			continue
+		}
+		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+			for _, p := range r.families[familyKey{t.key(), f}].Self {
+				if !known || slices.ContainsFunc(place.Groups, func(id string) bool { return !r.st.admits(id, p) }) {
+					return true
+				}
 			}
 		}
 	}
