@@ -72,3 +72,21 @@ func TestRoomFails(t *testing.T) {
 		}
 	})
 }
+
+// A look at the address between two rounds in a crowded account does not end the saving of calls.
+func TestCrowdedCheck(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Crowded = func(err error) bool { return errors.Is(err, errThrottled) }
+		l.world.failWith(failing("authorize", errors.Join(errThrottled, sgsync.ErrRefused)))
+		d := l.run()
+		for range 20 {
+			d.sleep(30 * time.Second)
+			d.hint(ipwatch.HintTimer)
+		}
+		d.sleep(5 * time.Second)
+		if n := count(l.took(), "resolve"); n != 1 {
+			t.Errorf("%d looks at the cluster, want the first", n)
+		}
+		d.stop()
+	})
+}
