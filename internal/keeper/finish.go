@@ -92,10 +92,10 @@ func (r *round) schedule(failed error) {
 	case failed != nil:
 		if !partial {
 			st.Failures = min(st.Failures+1, len(backoff))
-			r.countCrowded(failed)
+			r.countCrowded(r.telling(failed))
 		}
 		st.Status.LastError = failed.Error()
-		r.soon(end.Add(r.again(failed)))
+		r.soon(end.Add(r.again(r.telling(failed))))
 	case partial && st.Failures > 0: // it says nothing about the targets that failed
 	default:
 		st.Failures, st.Crowded, st.Status.LastError = 0, 0, ""
@@ -120,6 +120,19 @@ func (r *round) schedule(failed error) {
 		r.soon(r.was) // what is due for the other targets stays due; zero is at once
 	}
 	st.Status.NextRound = r.next
+}
+
+// telling is the failure that says when to try again: a crowded account before what passes by itself, and that before what
+// only the user can settle, which is failed. Another target's must not hide it.
+func (r *round) telling(failed error) error {
+	for _, is := range []func(error) bool{r.Crowded, r.Transient} {
+		for _, t := range r.rep.Targets {
+			if is != nil && t.Err != nil && is(t.Err) {
+				return t.Err
+			}
+		}
+	}
+	return failed
 }
 
 // again is the pause after a failure. In a crowded account everybody waits for the same calls: whoever came late would try

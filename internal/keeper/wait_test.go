@@ -90,3 +90,22 @@ func TestCrowdedCheck(t *testing.T) {
 		d.stop()
 	})
 }
+
+// A cluster that has ended, the first of the configuration, hides from nobody that AWS has no room for the second.
+func TestCrowdedBesideEnded(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.11", "")
+		l.Keeper.Targets = append(l.Keeper.Targets, target("j-2"))
+		p := l.world.places["j-1"]
+		p.Ended, p.State = true, "TERMINATED"
+		l.world.places["j-1"] = p
+		l.Crowded = func(err error) bool { return errors.Is(err, errThrottled) }
+		l.world.failWith(failing("rules sg-2", errThrottled))
+		d := l.run()
+		d.sleep(15 * time.Second)
+		if n := l.state().Crowded; n == 0 {
+			t.Error("the account does not count as crowded")
+		}
+		d.stop()
+	})
+}
