@@ -109,3 +109,21 @@ func TestCrowdedBesideEnded(t *testing.T) {
 		d.stop()
 	})
 }
+
+// What others have left behind comes before our own rule: when that cannot be removed ours still stands, and is not forgotten.
+func TestLeavingBehindOthers(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		l.world.cluster("j-2", "sg-2", "203.0.113.11", "")
+		l.Keeper.Targets = []keeper.Target{target("j-2")}
+		time.Sleep(30 * time.Second)
+		gone := sgsync.Holder{UserID: "AIDADAVE", Installation: "d"}
+		l.world.put("sg-1", "192.0.2.0/32", sgsync.OwnerTag, "AIDADAVE", gone.Key(), sgsync.FormatLease(time.Now().Add(-time.Hour), time.Now().Add(-2*time.Hour), "dave@gone"))
+		l.world.failWith(failing("revoke", errors.Join(errThrottled, sgsync.ErrRefused)))
+		l.good(keeper.Request{}) // for the targets that there are
+		l.world.failWith(nil)
+		time.Sleep(20 * time.Minute)
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-2-1 192.0.2.1/32:22 mine")
+	})
+}
