@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -18,8 +19,7 @@ import (
 )
 
 // TestGivenUpIsDropped: when a write is given up its connection is reset, so that the system sends nothing of it later. A
-// connection that is closed in the ordinary way ends with EOF, after whatever was waiting in it. HTTP/2 is not spoken, also
-// where the server offers it: the connection would live on.
+// connection that is closed in the ordinary way ends with EOF, after whatever was waiting in it.
 func TestGivenUpIsDropped(t *testing.T) {
 	for _, name := range []string{"in the clear", "TLS"} {
 		t.Run(name, func(t *testing.T) { givenUpIsDropped(t, name == "TLS") })
@@ -79,5 +79,32 @@ func givenUpIsDropped(t *testing.T, secure bool) {
 	case runtime.GOOS == "windows" && err != nil && !errors.Is(err, io.EOF): // WSAECONNRESET
 	default:
 		t.Errorf("the connection ended with %v, want a reset", err)
+	}
+}
+
+// TestNoHTTP2: it is not spoken where the server offers it: the connection of a call that was given up would live on.
+func TestNoHTTP2(t *testing.T) {
+	staticKeys(t)
+	web, protos := newCanned(), make(chan string, 10)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protos <- r.Proto
+		serve(web).ServeHTTP(w, r)
+	}))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	t.Setenv("AWS_ENDPOINT_URL", srv.URL)
+	client, err := awsclient.Open(t.Context(), awsclient.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	if proto := <-protos; proto != "HTTP/1.1" {
+		t.Errorf("it spoke %s", proto)
 	}
 }

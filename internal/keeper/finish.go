@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
@@ -91,10 +92,10 @@ func (r *round) schedule(failed error) {
 	case failed != nil:
 		if !partial {
 			st.Failures = min(st.Failures+1, len(backoff))
-			r.countCrowded(failed)
+			r.countCrowded(r.telling(failed))
 		}
 		st.Status.LastError = failed.Error()
-		r.soon(end.Add(r.again(failed)))
+		r.soon(end.Add(r.again(r.telling(failed))))
 	case partial && st.Failures > 0: // it says nothing about the targets that failed
 	default:
 		st.Failures, st.Crowded, st.Status.LastError = 0, 0, ""
@@ -119,6 +120,19 @@ func (r *round) schedule(failed error) {
 		r.soon(r.was) // what is due for the other targets stays due; zero is at once
 	}
 	st.Status.NextRound = r.next
+}
+
+// telling is the failure that says when to try again: a crowded account before what passes by itself, and that before what
+// only the user can settle, which is failed. Another target's must not hide it.
+func (r *round) telling(failed error) error {
+	for _, is := range []func(error) bool{r.Crowded, r.Transient} {
+		for _, t := range r.rep.Targets {
+			if is != nil && t.Err != nil && is(t.Err) {
+				return t.Err
+			}
+		}
+	}
+	return failed
 }
 
 // again is the pause after a failure. In a crowded account everybody waits for the same calls: whoever came late would try
@@ -153,12 +167,18 @@ func spread(d time.Duration) time.Duration {
 	return time.Duration((0.5 + rand.Float64()) * float64(d))
 }
 
-// waiting reports whether the address is one that no rule of ours is known to admit.
+// waiting reports whether a target's address is one that no rule of ours in a group of that target is known to admit.
 func (r *round) waiting() bool {
-	for _, f := range r.families {
-		for _, p := range f.Self {
-			if !slices.ContainsFunc(slices.Collect(maps.Values(r.st.Rules)), func(m RuleMemory) bool { return len(m.CIDRs) > 0 && m.CIDRs[0] == p }) {
-				return true
+	for _, t := range r.all {
+		place, known := r.place(t)
+		if place.Ended {
+			continue
+		}
+		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+			for _, p := range r.families[familyKey{t.key(), f}].Self {
+				if !known || slices.ContainsFunc(place.Groups, func(id string) bool { return !r.st.admits(id, p) }) {
+					return true
+				}
 			}
 		}
 	}

@@ -110,7 +110,7 @@ func (r *round) pass(ctx context.Context, w *groupWork, raw sgsync.View) (again 
 	if res.Err != nil {
 		w.fail(res.Err)
 		transient := r.Transient != nil && r.Transient(res.Err)
-		if transient && tidying(res.Outcomes) && !r.req.Release { // the next round that looks for drift does it
+		if transient && tidying(plan.List, res.Outcomes) && !r.req.Release { // the next round that looks for drift does it
 			w.rep.Err, w.rep.Error = nil, nil
 			return res.Replan || joined, res.Outcomes
 		}
@@ -119,10 +119,14 @@ func (r *round) pass(ctx context.Context, w *groupWork, raw sgsync.View) (again 
 	return res.Replan || joined, res.Outcomes
 }
 
-// tidying reports whether nothing failed but what would have been done for others: their rules and leases that have ended.
-func tidying(outcomes []sgsync.Outcome) bool {
-	return !slices.ContainsFunc(outcomes, func(o sgsync.Outcome) bool {
-		return o.Err != nil && (o.Role != sgsync.Other || o.Do != sgsync.Remove && o.Do != sgsync.Purge)
+// tidying reports whether nothing failed but what would have been done for others, their rules and leases that have ended,
+// and nothing of ours was left undone for that: a failure ends the plan, and what makes room for a lease comes before it.
+func tidying(planned []sgsync.Change, outcomes []sgsync.Outcome) bool {
+	courtesy := func(c sgsync.Change) bool {
+		return !c.Write() || c.Role == sgsync.Other && (c.Do == sgsync.Remove || c.Do == sgsync.Purge)
+	}
+	return !slices.ContainsFunc(planned[min(len(outcomes), len(planned)):], func(c sgsync.Change) bool { return !courtesy(c) }) && !slices.ContainsFunc(outcomes, func(o sgsync.Outcome) bool {
+		return o.Err != nil && !courtesy(o.Change)
 	})
 }
 

@@ -36,7 +36,9 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 			l.Noted(rep.news)
 		}
 		l.looked(rep, err)
-		l.crowded = err == nil && l.Crowded != nil && l.Crowded(rep.Failed())
+		if err != nil || rep.Applied { // a look at the address asks nothing of AWS, and says nothing about its room
+			l.crowded = err == nil && rep.crowded
+		}
 		l.prove(ctx, rep)
 		l.pulse()
 		req = l.wait(ctx)

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -15,6 +16,13 @@ func (s *State) placed(id, group string, cidr netip.Prefix) {
 	mem := s.Rules[id]
 	cidrs := append([]netip.Prefix{cidr}, slices.DeleteFunc(slices.Clone(mem.CIDRs), func(p netip.Prefix) bool { return p == cidr })...)
 	s.Rules[id] = RuleMemory{Group: group, CIDRs: cidrs[:min(len(cidrs), kept)]}
+}
+
+// admits reports whether a rule of ours in a group is known to admit an address.
+func (s *State) admits(group string, p netip.Prefix) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Values(s.Rules)), func(m RuleMemory) bool {
+		return m.Group == group && len(m.CIDRs) > 0 && m.CIDRs[0] == p
+	})
 }
 
 // cloned notices that somebody moves rules in our name: this disk was copied with its machine id. The copy
@@ -108,6 +116,9 @@ func (r *round) after(w *groupWork, view sgsync.View, res sgsync.Result) {
 	for _, o := range res.Outcomes {
 		if o.Done && o.Do == sgsync.Add {
 			r.st.placed(o.Rule, w.id, o.CIDR)
+		}
+		if o.Err != nil && o.Do == sgsync.Move {
+			r.st.placed(o.Rule, w.id, o.From) // else it would count as being where it was not moved to
 		}
 		if o.Done && (o.Do == sgsync.Remove || o.Do == sgsync.Leave) {
 			delete(r.st.Rules, o.Rule)

@@ -17,6 +17,8 @@ type Report struct {
 
 	look *look   // at the own address; nil if nobody was asked
 	news *Record // what it has put into the history; nil: nothing
+	// crowded: AWS had no room for a call of it.
+	crowded bool
 	// late6: IPv6 was known, and did not answer in time to tell whether it is still the same.
 	late6 bool
 }

@@ -101,7 +101,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 		return r.rep, nil
 	}
 	err := r.finish(ctx)
-	r.rep.news = r.news
+	r.rep.news, r.rep.crowded = r.news, r.st.Crowded > 0
 	return r.rep, err
 }
 
