@@ -67,7 +67,7 @@ func TestNodeForwards(t *testing.T) {
 	defer c.Close()
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a page") }))
 	defer page.Close()
-	client := &http.Client{Transport: &http.Transport{Dial: c.Dial, DisableKeepAlives: true}}
+	client := &http.Client{Transport: &http.Transport{DialContext: c.DialContext, DisableKeepAlives: true}}
 	resp, err := client.Get(strings.Replace(page.URL, "127.0.0.1", "localhost", 1))
 	if err != nil {
 		t.Fatal(err)
