@@ -48,7 +48,7 @@ var reserved = []struct {
 	{"github.com/aws", "internal/awsclient", "its EC2 package takes minutes to compile, and its types and errors would spread"},
 	{"golang.org/x/crypto/ssh", "internal/sshsession internal/demo", "host keys must be verified in one place (demo has the server)"},
 	{"github.com/skeema/knownhosts", "internal/sshsession", "host keys must be verified in one place"},
-	{"github.com/pkg/sftp", "internal/transfer", "names that a server tells must be checked in one place"},
+	{"github.com/pkg/sftp", "internal/transfer internal/demo", "names that a server tells must be checked in one place (demo has the server)"},
 	{"golang.org/x/term", "internal/sshsession cmd/emr-accessd", "a terminal in raw mode must be restored on every way out (cmd asks whether there is one)"},
 	{"github.com/godbus", "internal/notify", "the session's bus is there to show a text, and no more"},
 	{"github.com/kardianos/service", "cmd/emr-accessd", "the service is one way to start the program, not a part of it"},

@@ -55,7 +55,7 @@ func (a *app) knownHosts(cluster string) error {
 		return err
 	}
 	if instance == "" {
-		return hinted{fmt.Errorf("no host key is pinned for %s", cluster), exitFailed, "`ssh " + cluster + "` through `emr-accessd ssh-config` pins it, and so does `emr-accessd trust`"}
+		return hinted{fmt.Errorf("no host key is pinned for %s", cluster), exitFailed, "`ssh " + cluster + "` through `emr-accessd ssh-config` pins it, and so does `emr-accessd trust`; what `connect` has verified is kept apart, by instance"}
 	}
 	lines, err := store.KnownHosts(instance, hostAlias(cluster))
 	if errors.Is(err, sshsession.ErrUnverified) {

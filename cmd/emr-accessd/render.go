@@ -140,6 +140,14 @@ func ago(t, now time.Time) string {
 	return span(d) + " ago"
 }
 
+// due says when something is to happen. What is late, or is under way, is due now.
+func due(t, now time.Time) string {
+	if t.Sub(now) < 2*time.Second {
+		return "now"
+	}
+	return ago(t, now)
+}
+
 func span(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:

@@ -153,7 +153,7 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 			fmt.Fprintf(w, ", last change %s", ago(*s.LastChange, now))
 		}
 		if s.Running && s.NextRound != nil && s.Paused == nil {
-			fmt.Fprintf(w, ", next round %s", ago(*s.NextRound, now))
+			fmt.Fprintf(w, ", next round %s", due(*s.NextRound, now))
 		}
 		fmt.Fprintln(w)
 	}

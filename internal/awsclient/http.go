@@ -52,7 +52,7 @@ func unsentIsDropped(t *http.Transport) {
 	t.ForceAttemptHTTP2, t.TLSNextProto, t.Protocols = false, map[string]func(string, *tls.Conn) http.RoundTripper{}, new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
 	if t.TLSClientConfig != nil {
-		t.TLSClientConfig.NextProtos = nil // a transport that was copied may offer it to the server still
+		t.TLSClientConfig.NextProtos = []string{"http/1.1"} // copying the transport has put h2 there
 	}
 	dial := t.DialContext
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {

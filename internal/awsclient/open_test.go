@@ -145,11 +145,13 @@ func TestOwnTransport(t *testing.T) {
 	client.Close()
 }
 
-// TestCABundle: the SDK's own client honours AWS_CA_BUNDLE, for all services.
+// TestCABundle: the SDK's own client honours AWS_CA_BUNDLE, for all services, also where the server offers HTTP/2.
 func TestCABundle(t *testing.T) {
 	staticKeys(t)
 	web := newCanned()
-	srv := httptest.NewTLSServer(serve(web))
+	srv := httptest.NewUnstartedServer(serve(web))
+	srv.EnableHTTP2 = true // as a company's proxy that looks into TLS may offer: it must not be asked for what is not spoken
+	srv.StartTLS()
 	defer srv.Close()
 	dir := t.TempDir()
 	putFile(t, dir, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))

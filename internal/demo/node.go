@@ -120,8 +120,13 @@ func (n *node) serve(ctx context.Context, conn net.Conn, from netip.AddrPort) {
 	defer c.Close() // before waiting: it ends the channels
 	wg.Go(func() { ssh.DiscardRequests(requests) })
 	for ch := range channels {
-		if ch.ChannelType() != "session" {
-			_ = ch.Reject(ssh.UnknownChannelType, "the demo's node has sessions only")
+		switch ch.ChannelType() {
+		case "session":
+		case "direct-tcpip":
+			wg.Go(func() { forward(ctx, ch) })
+			continue
+		default:
+			_ = ch.Reject(ssh.UnknownChannelType, "the demo's node has sessions and forwarded ports only")
 			continue
 		}
 		channel, requests, err := ch.Accept()

@@ -52,6 +52,14 @@ func (s *session) serve(ctx context.Context, requests <-chan *ssh.Request) {
 			s.answer(req, true)
 			wg.Go(func() { s.run(ctx, line) })
 			continue
+		case "subsystem":
+			if ok = isFiles(req.Payload) && !running; !ok {
+				break
+			}
+			running = true
+			s.answer(req, true)
+			wg.Go(s.files)
+			continue
 		default:
 			ok = s.request(req, running)
 		}
@@ -113,7 +121,7 @@ func (s *session) request(req *ssh.Request, running bool) bool {
 		default: // nobody reads so slowly but a command that is gone
 		}
 	default:
-		return false // subsystems, agent and X11 forwarding
+		return false // agent and X11 forwarding
 	}
 	return true
 }
