@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/config"
@@ -108,6 +112,7 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 			p.target.Until = time.Now().Add(life).Round(0)
 		}
 	}
+	surviveReaders()
 	if p.end, err = a.session(ctx, k, p.target, !target.Until.IsZero() && !f.keep && f.life == 0); err != nil {
 		return nil, err
 	}
@@ -125,6 +130,10 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 	}
 	return p, nil
 }
+
+// surviveReaders has a write fail whose reader is gone, as of `connect … | head`: else it would end the program before the rule is
+// given back. (It is not ignored: children would inherit that.)
+var surviveReaders = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) })
 
 // destination finds the target that the user means.
 func (a *app) destination(ctx context.Context, arg string, f stay) (keeper.Target, error) {
