@@ -27,6 +27,7 @@ type stay struct {
 	life  time.Duration
 	which nodeChoice // node, once check has read it
 	plain bool       // the caller is ssh's own proxy, or logs in nowhere: the ssh configuration is not asked
+	again bool       // the connection was lost, and the time that the user has asked for runs already
 }
 
 func (f *stay) register(cmd *cobra.Command) {
@@ -75,6 +76,7 @@ type prepared struct {
 	host     string            // --host
 	options  sshOptions        // of the user's ssh configuration
 	again    bool              // the connection was lost: what was said before is not said again
+	longer   bool              // the user says how long the rule stays, and this is the first connection
 	patience time.Duration     // how long the node may still refuse connections
 	cluster  string            // its id; empty for a security group with --host
 	verified sshsession.Target // where to dial and which host keys to accept; nobody is asked, no login
@@ -95,7 +97,7 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{keeper: k, target: target, which: f.which, host: f.host}
+	p := &prepared{keeper: k, target: target, which: f.which, host: f.host, longer: (f.keep || f.life > 0) && !f.again}
 	if !f.plain {
 		p.options = a.askSSH(ctx, target.Cluster)
 		if o := p.options; o.port != 0 && !target.Until.IsZero() && !a.flags.changed("port") {
@@ -125,6 +127,7 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 	if err := a.bring(ctx, p); err != nil {
 		return nil, err
 	}
+	p.longer = false
 	if !f.plain && target.Cluster == "" && p.cluster != "" { // found by its name or tags only now
 		p.options = a.askSSH(ctx, p.cluster)
 	}
@@ -168,6 +171,9 @@ func (a *app) destination(ctx context.Context, arg string, f stay) (keeper.Targe
 // bring brings the rule in place, by a round, and finds the node. It is called again when the way to the node has changed.
 func (a *app) bring(ctx context.Context, p *prepared) error {
 	target, _ := standing(p.keeper, p.target)
+	if p.longer && p.target.Until.After(target.Until) { // one that stood already, for another session or a shorter time
+		target = p.target
+	}
 	rep, err := p.keeper.Round(ctx, keeper.Request{Targets: []keeper.Target{target}})
 	if err != nil {
 		return err

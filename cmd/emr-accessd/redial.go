@@ -54,7 +54,9 @@ func (r *redial) open(ctx context.Context, p *prepared) (*sshsession.Client, err
 
 // again is the connect function of a Link.
 func (r *redial) again(ctx context.Context) (*sshsession.Client, error) {
-	p, err := r.prepare(ctx, r.arg, r.flags.stay)
+	f := r.flags.stay
+	f.again = true
+	p, err := r.prepare(ctx, r.arg, f)
 	if err != nil {
 		if r.final(err) || ctx.Err() != nil {
 			return nil, err
