@@ -171,7 +171,8 @@ func (a *app) destination(ctx context.Context, arg string, f stay) (keeper.Targe
 // bring brings the rule in place, by a round, and finds the node. It is called again when the way to the node has changed.
 func (a *app) bring(ctx context.Context, p *prepared) error {
 	target, _ := standing(p.keeper, p.target)
-	if p.longer && p.target.Until.After(target.Until) { // one that stood already, for another session or a shorter time
+	// One may have stood already, for another session or a shorter time. No session that is open lets its own come to half its time.
+	if (p.longer || time.Until(target.Until) < afterSession/2) && p.target.Until.After(target.Until) {
 		target = p.target
 	}
 	rep, err := p.keeper.Round(ctx, keeper.Request{Targets: []keeper.Target{target}})
