@@ -27,6 +27,7 @@ type stay struct {
 	life  time.Duration
 	which nodeChoice // node, once check has read it
 	plain bool       // the caller is ssh's own proxy, or logs in nowhere: the ssh configuration is not asked
+	hand  bool       // the connection is handed over, and the rule stays for it
 	again bool       // the connection was lost, and the time that the user has asked for runs already
 }
 
@@ -76,7 +77,7 @@ type prepared struct {
 	host     string            // --host
 	options  sshOptions        // of the user's ssh configuration
 	again    bool              // the connection was lost: what was said before is not said again
-	longer   bool              // the user says how long the rule stays, and this is the first connection
+	longer   bool              // the rule stays after this session, which begins now
 	patience time.Duration     // how long the node may still refuse connections
 	cluster  string            // its id; empty for a security group with --host
 	verified sshsession.Target // where to dial and which host keys to accept; nobody is asked, no login
@@ -97,7 +98,7 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{keeper: k, target: target, which: f.which, host: f.host, longer: (f.keep || f.life > 0) && !f.again}
+	p := &prepared{keeper: k, target: target, which: f.which, host: f.host, longer: (f.keep || f.life > 0 || f.hand) && !f.again}
 	if !f.plain {
 		p.options = a.askSSH(ctx, target.Cluster)
 		if o := p.options; o.port != 0 && !target.Until.IsZero() && !a.flags.changed("port") {
