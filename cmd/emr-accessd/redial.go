@@ -39,7 +39,6 @@ func (r *redial) connect(ctx context.Context) (*sshsession.Client, error) {
 
 // open connects, and has the server tell whom it sees.
 func (r *redial) open(ctx context.Context, p *prepared) (*sshsession.Client, error) {
-	r.secrets.begin()
 	c, err := r.dial(ctx, p, r.flags)
 	if err != nil {
 		return nil, err
