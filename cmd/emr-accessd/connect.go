@@ -139,6 +139,7 @@ func (a *app) noteNodes(p *prepared) {
 
 // dial connects and logs in. A rule that was changed a moment ago may need some seconds to act.
 func (a *app) dial(ctx context.Context, p *prepared, f connectFlags) (*sshsession.Client, error) {
+	a.secrets.begin()
 	t, o := p.verified, p.options
 	t.Env, t.SendEnv, t.SetEnv = os.Environ(), o.sendEnv, o.setEnv
 	t.KeepAlive, t.KeepAliveMisses, t.ConnectTimeout = o.alive, o.aliveMisses, o.connectTimeout

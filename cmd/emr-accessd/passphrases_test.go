@@ -3,7 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"testing"
+
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sshsession"
 )
 
 // A person is asked once, again after a wrong answer, and not for each connection; what the caller overwrites stays known.
@@ -36,5 +41,19 @@ func TestPassphrases(t *testing.T) {
 	want("b", "other", 3)
 	if _, err := p.ask(t.Context(), "a", person); err == nil { // the key was changed: the known one is wrong, and nobody is there
 		t.Error("a wrong passphrase was given twice")
+	}
+}
+
+// Each connection is a login of its own: what is known serves the next one, too.
+func TestDialBeginsLogin(t *testing.T) {
+	a := &app{streams: streams{Err: io.Discard}}
+	a.secrets.given = map[string]bool{"key": true} // by the connection before
+	p := &prepared{report: keeper.Report{Targets: []keeper.TargetReport{{}}}, verified: sshsession.Target{Addr: "192.0.2.1:22",
+		Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("not in a test") }}}
+	if _, err := a.dial(t.Context(), p, connectFlags{}); err == nil {
+		t.Fatal("it connected")
+	}
+	if a.secrets.given["key"] {
+		t.Error("a person is asked again")
 	}
 }

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/config"
@@ -23,6 +27,8 @@ type stay struct {
 	life  time.Duration
 	which nodeChoice // node, once check has read it
 	plain bool       // the caller is ssh's own proxy, or logs in nowhere: the ssh configuration is not asked
+	hand  bool       // the connection is handed over, and the rule stays for it
+	again bool       // the connection was lost, and the time that the user has asked for runs already
 }
 
 func (f *stay) register(cmd *cobra.Command) {
@@ -71,6 +77,7 @@ type prepared struct {
 	host     string            // --host
 	options  sshOptions        // of the user's ssh configuration
 	again    bool              // the connection was lost: what was said before is not said again
+	longer   bool              // the rule stays after this session, which begins now
 	patience time.Duration     // how long the node may still refuse connections
 	cluster  string            // its id; empty for a security group with --host
 	verified sshsession.Target // where to dial and which host keys to accept; nobody is asked, no login
@@ -91,7 +98,7 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{keeper: k, target: target, which: f.which, host: f.host}
+	p := &prepared{keeper: k, target: target, which: f.which, host: f.host, longer: (f.keep || f.life > 0 || f.hand) && !f.again}
 	if !f.plain {
 		p.options = a.askSSH(ctx, target.Cluster)
 		if o := p.options; o.port != 0 && !target.Until.IsZero() && !a.flags.changed("port") {
@@ -108,6 +115,7 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 			p.target.Until = time.Now().Add(life).Round(0)
 		}
 	}
+	surviveReaders()
 	if p.end, err = a.session(ctx, k, p.target, !target.Until.IsZero() && !f.keep && f.life == 0); err != nil {
 		return nil, err
 	}
@@ -120,11 +128,16 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 	if err := a.bring(ctx, p); err != nil {
 		return nil, err
 	}
+	p.longer = false
 	if !f.plain && target.Cluster == "" && p.cluster != "" { // found by its name or tags only now
 		p.options = a.askSSH(ctx, p.cluster)
 	}
 	return p, nil
 }
+
+// surviveReaders has a write fail whose reader is gone, as of `connect … | head`: else it would end the program before the rule is
+// given back. (It is not ignored: children would inherit that.)
+var surviveReaders = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) })
 
 // destination finds the target that the user means.
 func (a *app) destination(ctx context.Context, arg string, f stay) (keeper.Target, error) {
@@ -159,6 +172,10 @@ func (a *app) destination(ctx context.Context, arg string, f stay) (keeper.Targe
 // bring brings the rule in place, by a round, and finds the node. It is called again when the way to the node has changed.
 func (a *app) bring(ctx context.Context, p *prepared) error {
 	target, _ := standing(p.keeper, p.target)
+	// One may have stood already, for another session or a shorter time. No session that is open lets its own come to half its time.
+	if (p.longer || time.Until(target.Until) < afterSession/2) && p.target.Until.After(target.Until) {
+		target = p.target
+	}
 	rep, err := p.keeper.Round(ctx, keeper.Request{Targets: []keeper.Target{target}})
 	if err != nil {
 		return err

@@ -60,6 +60,7 @@ func (a *app) proxy(ctx context.Context, arg string, stdio bool, f stay) error {
 			return hinted{err, exitUsage, "set `ProxyUseFdpass yes` beside the ProxyCommand, or use --stdio"}
 		}
 	}
+	f.hand = !stdio
 	p, err := a.prepare(ctx, arg, f.forSSH())
 	if err != nil {
 		return err

@@ -39,7 +39,6 @@ func (r *redial) connect(ctx context.Context) (*sshsession.Client, error) {
 
 // open connects, and has the server tell whom it sees.
 func (r *redial) open(ctx context.Context, p *prepared) (*sshsession.Client, error) {
-	r.secrets.begin()
 	c, err := r.dial(ctx, p, r.flags)
 	if err != nil {
 		return nil, err
@@ -54,7 +53,9 @@ func (r *redial) open(ctx context.Context, p *prepared) (*sshsession.Client, err
 
 // again is the connect function of a Link.
 func (r *redial) again(ctx context.Context) (*sshsession.Client, error) {
-	p, err := r.prepare(ctx, r.arg, r.flags.stay)
+	f := r.flags.stay
+	f.again = true
+	p, err := r.prepare(ctx, r.arg, f)
 	if err != nil {
 		if r.final(err) || ctx.Err() != nil {
 			return nil, err

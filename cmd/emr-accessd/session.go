@@ -49,7 +49,11 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				t.Until = time.Now().Add(afterSession).Round(0)
+				next, ok := renewed(k, t, time.Now())
+				if !ok {
+					continue
+				}
+				t = next
 				_, _ = quiet.Round(ctx, keeper.Request{Targets: []keeper.Target{t}})
 			}
 		}
@@ -76,6 +80,16 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 			a.giveBack(k, left)
 		}
 	}, nil
+}
+
+// renewed is the target of a session with a new end. It is false when somebody has revoked it: one that is gone before its
+// time. (It may also have run out, while the computer slept.)
+func renewed(k *keeper.Keeper, t keeper.Target, now time.Time) (keeper.Target, bool) {
+	if _, ok := standing(k, t); !ok && now.Before(t.Until) {
+		return t, false
+	}
+	t.Until = now.Add(afterSession).Round(0)
+	return t, true
 }
 
 // standing is the target of a session with the end that its renewals have given it: one that ended later would not be given

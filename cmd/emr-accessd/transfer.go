@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"regexp"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/sshsession"
@@ -252,7 +250,7 @@ func (a *app) transfer(cmd *cobra.Command, verb, cluster string, f transferFlags
 // quietOutput prepares for standard output that is somebody's data: a reader that has had enough (head) must not end the program
 // before the rule is given back, and where it is a terminal, no progress line is drawn into it.
 func (a *app) quietOutput() (noMeter bool) {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a write then fails; without, it kills
+	surviveReaders()
 	out, ok := a.Out.(*os.File)
 	return ok && term.IsTerminal(int(out.Fd()))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -83,12 +84,20 @@ func (v *visit) use(ctx context.Context, c *sshsession.Client) error {
 	switch {
 	case errors.Is(err, sshsession.ErrInterrupted) && status != sshsession.ExitFailed:
 		return exitStatus(status) // by the user, who knows
+	case readerGone(err):
+		return exitStatus(128 + int(syscall.SIGPIPE)) // it has had enough, and this is how other programs end then
 	case err != nil:
 		return err
 	case status != 0:
 		return exitStatus(status)
 	}
 	return nil
+}
+
+// readerGone tells the error of a write to a pipe of this computer that nobody reads any more; a connection that broke is another.
+func readerGone(err error) bool {
+	_, file := errors.AsType[*fs.PathError](err)
+	return file && errors.Is(err, syscall.EPIPE)
 }
 
 func (v *visit) setRaw(raw bool) {
