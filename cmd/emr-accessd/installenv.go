@@ -85,6 +85,9 @@ func (r *kept) add(name, value string) {
 		if value, left = trustedPath(value); len(left) > 0 {
 			r.notes = append(r.notes, "note: the service's PATH leaves out what is no folder of yours or the system's: "+strings.Join(left, ", "))
 		}
+		if value == "" { // then the service manager's own
+			return
+		}
 	}
 	delete(r.env, name)
 	delete(r.secret, name)

@@ -43,6 +43,10 @@ func TestRecord(t *testing.T) {
 			t.Errorf("--env %s: %v", more, err)
 		}
 	}
+	// Of a PATH without a folder to trust nothing is left; the service manager's own is better than none.
+	if r, err := recordOf([]string{"PATH=bin:."}, nil, serviceEnv); err != nil || len(r.env) > 0 || len(r.notes) != 1 {
+		t.Errorf("%v, %v, %v", r.env, r.notes, err)
+	}
 	// Root records nothing of its own for somebody else.
 	if r, _ := recordOf([]string{"PATH=/root/bin", "AWS_PROFILE=root", "XDG_CONFIG_HOME=/root/c", "AWS_CONFIG_FILE=/root/.aws/config", "SSL_CERT_FILE=/etc/ca.pem"}, nil, ofTheMachine); len(r.env) != 1 || r.env["SSL_CERT_FILE"] == "" {
 		t.Errorf("%v", r.env)
