@@ -32,7 +32,7 @@ var keys = []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_T
 // kept is the environment of a service.
 type kept struct {
 	env    map[string]string
-	secret map[string]string // nobody else may read these
+	secret map[string]string // nobody else may read these: addresses with a password, and what only the user knows
 	notes  []string          // for the user
 }
 
@@ -72,7 +72,7 @@ func recordOf(environ, more, names []string) (kept, error) {
 		r.notes = append(r.notes, "warning: the AWS keys of this shell's environment are not passed to the service; "+useProfile)
 	}
 	if names := slices.Sorted(maps.Keys(r.secret)); len(names) > 0 {
-		r.notes = append(r.notes, "note: "+strings.Join(names, ", ")+" holds a password: it is kept in a file that only you can read")
+		r.notes = append(r.notes, "note: "+strings.Join(names, ", ")+" may hold a password: kept in a file that only you can read")
 	}
 	return r, nil
 }
@@ -85,14 +85,26 @@ func (r *kept) add(name, value string) {
 		if value, left = trustedPath(value); len(left) > 0 {
 			r.notes = append(r.notes, "note: the service's PATH leaves out what is no folder of yours or the system's: "+strings.Join(left, ", "))
 		}
+		if value == "" { // then the service manager's own
+			return
+		}
 	}
-	// A proxy may stand there without a scheme, too: bob:secret@proxy:3128.
-	u, err := url.Parse(value)
-	if err == nil && u.User != nil || strings.HasSuffix(strings.ToLower(name), "_proxy") && strings.Contains(value, "@") {
+	delete(r.env, name)
+	delete(r.secret, name)
+	if !slices.Contains(serviceEnv, name) || hasUser(name, value) {
 		r.secret[name] = value
 		return
 	}
 	r.env[name] = value
+}
+
+// hasUser reports whether a value is an address with a user, and so perhaps a password. A proxy may stand there without
+// a scheme, too: bob:secret@proxy:3128. What is no address for certain counts.
+func hasUser(name, value string) bool {
+	if u, err := url.Parse(value); err == nil && u.User != nil {
+		return true
+	}
+	return strings.Contains(value, "@") && (strings.HasSuffix(strings.ToLower(name), "_proxy") || strings.Contains(value, "://"))
 }
 
 // trustedPath leaves out the entries of a PATH that mean another folder elsewhere, or where others could put a program.

@@ -17,24 +17,35 @@ import (
 // What is recorded of an environment: names that are known, and nothing that is a key.
 func TestRecord(t *testing.T) {
 	r, err := recordOf([]string{"AWS_PROFILE=work", "AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY=hush", "AWS_SESSION_TOKEN=hush", "EDITOR=vi", "no_proxy=.corp",
-		"HTTPS_PROXY=http://bob:hush@proxy:3128", "HTTP_PROXY=http://proxy:3128", "ALL_PROXY=bob:hush@proxy:3128", "AWS_REGION="}, []string{"HOME_OF_KEYS=/x=y", "EMPTY="}, serviceEnv)
+		"HTTPS_PROXY=http://bob:hush@proxy:3128", "HTTP_PROXY=http://proxy:3128", "ALL_PROXY=bob:hush@proxy:3128", "AWS_REGION=",
+		"AWS_ENDPOINT_URL=http://bob:hu%zzsh@h", "AWS_CONFIG_FILE=/home/bob@corp/config"}, []string{"VAULT_TOKEN=/x=y", "EMPTY=", "no_proxy=.lan"}, serviceEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]string{"AWS_PROFILE": "work", "no_proxy": ".corp", "HTTP_PROXY": "http://proxy:3128", "HOME_OF_KEYS": "/x=y", "EMPTY": ""}, r.env); diff != "" {
+	if diff := cmp.Diff(map[string]string{"AWS_PROFILE": "work", "no_proxy": ".lan", "HTTP_PROXY": "http://proxy:3128", "AWS_CONFIG_FILE": "/home/bob@corp/config"}, r.env); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]string{"HTTPS_PROXY": "http://bob:hush@proxy:3128", "ALL_PROXY": "bob:hush@proxy:3128"}, r.secret); diff != "" {
+	// What the user names may be anything, a token among others: the unit of a system's service is for everybody to read.
+	if diff := cmp.Diff(map[string]string{"HTTPS_PROXY": "http://bob:hush@proxy:3128", "ALL_PROXY": "bob:hush@proxy:3128", "AWS_ENDPOINT_URL": "http://bob:hu%zzsh@h",
+		"VAULT_TOKEN": "/x=y", "EMPTY": ""}, r.secret); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	said := strings.Join(r.notes, "\n")
 	if !strings.Contains(said, "AWS keys") || !strings.Contains(said, "HTTPS_PROXY") || strings.Contains(said, "hush") {
 		t.Errorf("the notes are\n%s", said)
 	}
+	// The same name is recorded once, as it was said last.
+	if r, err := recordOf([]string{"HTTPS_PROXY=http://bob:hush@old"}, []string{"HTTPS_PROXY=http://new"}, serviceEnv); err != nil || r.env["HTTPS_PROXY"] != "http://new" || len(r.secret) > 0 {
+		t.Errorf("%v, %v, %v", r.env, r.secret, err)
+	}
 	for _, more := range []string{"AWS_SECRET_ACCESS_KEY=x", "AWS_SESSION_TOKEN=x", "=x", "NAME"} {
 		if _, err := recordOf(nil, []string{more}, serviceEnv); err == nil || exitCode(err) != exitUsage {
 			t.Errorf("--env %s: %v", more, err)
 		}
+	}
+	// Of a PATH without a folder to trust nothing is left; the service manager's own is better than none.
+	if r, err := recordOf([]string{"PATH=bin:."}, nil, serviceEnv); err != nil || len(r.env) > 0 || len(r.notes) != 1 {
+		t.Errorf("%v, %v, %v", r.env, r.notes, err)
 	}
 	// Root records nothing of its own for somebody else.
 	if r, _ := recordOf([]string{"PATH=/root/bin", "AWS_PROFILE=root", "XDG_CONFIG_HOME=/root/c", "AWS_CONFIG_FILE=/root/.aws/config", "SSL_CERT_FILE=/etc/ca.pem"}, nil, ofTheMachine); len(r.env) != 1 || r.env["SSL_CERT_FILE"] == "" {

@@ -4,6 +4,7 @@ package bootlab_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -39,7 +40,7 @@ func TestSystemService(t *testing.T) {
 	refused("others may write to it", "install", "--system", "--user", "alice")
 	l.root("chmod", "600", home+"/.config/emr-accessd/config.toml")
 
-	out := l.root("env", "HTTPS_PROXY=http://bob:secret@203.0.113.80:3128", "NO_PROXY=.lab", "AWS_PROFILE=nobody", program, "install", "--system", "--user", "alice")
+	out := l.root("env", "HTTPS_PROXY=http://bob:secret@203.0.113.80:3128", "NO_PROXY=.lab", "AWS_PROFILE=nobody", program, "install", "--system", "--user", "alice", "--env", "VAULT_TOKEN=secret")
 	l.says(out, "installed and started as a service of the system that runs as alice (systemd): /etc/systemd/system/"+systemUnit, "daemon: running", l.here().String()+"/32")
 	l.open(l.here())
 	if out := l.root("ps", "-o", "user=", "-p", l.show("system", systemUnit, "MainPID")); out != "alice\n" {
@@ -47,6 +48,14 @@ func TestSystemService(t *testing.T) {
 	}
 	if info, err := os.Stat(l.m.Path("/etc/systemd/system/emr-accessd@alice.env")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file with the password: %v, %v", info, err)
+	}
+	// Everybody may read the unit, and ask systemd for it.
+	l.says(l.root("cat", "/etc/systemd/system/emr-accessd@alice.env"), `VAULT_TOKEN="secret"`)
+	if out := l.alice("cat", "/etc/systemd/system/"+systemUnit) + l.alice("systemctl", "show", systemUnit); strings.Contains(out, "secret") {
+		t.Errorf("everybody may read the password:\n%s", out)
+	}
+	if out := l.root("cat", "/proc/"+l.show("system", systemUnit, "MainPID")+"/environ"); !strings.Contains(out, "VAULT_TOKEN=secret\x00") {
+		t.Error("the service has no VAULT_TOKEN")
 	}
 	if !l.running() { // as alice sees it
 		t.Error("alice is told that no daemon runs")

@@ -71,7 +71,7 @@ func (l *laptop) installed() {
 	t.Helper()
 	out := l.alice("env", "HTTPS_PROXY=http://bob:secret@203.0.113.80:3128", "NO_PROXY=.lab", "AWS_ACCESS_KEY_ID=AKIAX", "AWS_SECRET_ACCESS_KEY=hush", "AWS_PROFILE=default",
 		"PATH=/usr/local/bin:/usr/bin:/tmp:", program, "install")
-	l.says(out, "are not passed to the service", "HTTPS_PROXY holds a password", "PATH leaves out",
+	l.says(out, "are not passed to the service", "HTTPS_PROXY may hold a password", "PATH leaves out",
 		"installed and started as a service of your user (systemd): "+home+"/.config/systemd/user/"+unit, "daemon: running", l.here().String()+"/32")
 	l.open(l.here())
 	l.says(out, "that named no AWS profile or region have those of this shell now (profile default)")

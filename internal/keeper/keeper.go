@@ -123,7 +123,7 @@ type Keeper struct {
 	// Progress, when set, is told what a round is waiting for. It may be called from several goroutines.
 	Progress func(string)
 	// Pulse, when set, is called by the daemon's own loop: when it has begun, after each round, and every PulseEvery
-	// while it waits (0: not then). A loop that hangs calls it no more.
+	// while it waits, also for a command that holds the lock of a round (0: not then). A loop that hangs calls it no more.
 	Pulse      func()
 	PulseEvery time.Duration
 }
@@ -132,6 +132,22 @@ func (k *Keeper) pulse() {
 	if k.Pulse != nil {
 		k.Pulse()
 	}
+}
+
+// lock is [Store.Lock] for the loop, which is alive while it waits for a command: that may take long, and may even be
+// stopped in its terminal.
+func (k *Keeper) lock(ctx context.Context) (unlock func(), err error) {
+	for k.PulseEvery > 0 {
+		wait, cancel := context.WithTimeout(ctx, k.PulseEvery)
+		unlock, err := k.Store.Lock(wait)
+		over := wait.Err() != nil
+		cancel()
+		if err == nil || !over || ctx.Err() != nil {
+			return unlock, err
+		}
+		k.pulse()
+	}
+	return k.Store.Lock(ctx)
 }
 
 func (k *Keeper) wall() time.Time {

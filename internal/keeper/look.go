@@ -94,7 +94,7 @@ func (l *loop) remember(ctx context.Context) {
 		return
 	}
 	n := l.Noticing()
-	unlock, err := l.Store.Lock(ctx)
+	unlock, err := l.lock(ctx)
 	if err != nil {
 		return
 	}

@@ -21,9 +21,9 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 	}
 	defer release()
 	l := loop{Keeper: k, in: newInbox(ctx, hints), settle: func() {}}
-	l.remember(ctx)
 	defer func() { l.settle() }()
-	l.pulse()
+	l.pulse() // before anything that a command could hold up
+	l.remember(ctx)
 	req := Request{Why: "the daemon has started"}
 	for {
 		req.news, req.anew, req.known = l.in.news, l.anew, req.Check || l.crowded

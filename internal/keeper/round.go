@@ -50,7 +50,7 @@ func (k *Keeper) Round(ctx context.Context, req Request) (Report, error) {
 	if req.Since.IsZero() {
 		req.Since = time.Now()
 	}
-	unlock, err := k.Store.Lock(ctx)
+	unlock, err := k.lock(ctx)
 	if err != nil {
 		return Report{}, err
 	}

@@ -66,22 +66,27 @@ func (n *Notifier) tell(status string) {
 	lines := []string{"WATCHDOG=1"}
 	if !n.ready {
 		lines = append(lines, "READY=1")
-		n.ready = true
 	}
-	if status != "" && status != n.last {
+	if status == "" {
+		status = n.last
+	}
+	if status != n.last {
 		lines = append(lines, "STATUS="+strings.ReplaceAll(status, "\n", " "))
-		n.last = status
 	}
-	n.send(strings.Join(lines, "\n"))
+	if n.send(strings.Join(lines, "\n")) {
+		n.ready, n.last = true, status
+	}
 }
 
-// send loses what cannot be sent: a manager that is away has nobody to tell.
-func (n *Notifier) send(text string) {
+// send reports whether the manager has taken it. What it has not is said again with the next: a manager that is away has
+// nobody to tell, and one that is busy must hear that the program has begun.
+func (n *Notifier) send(text string) bool {
 	c, err := net.DialUnix("unixgram", nil, &n.addr)
 	if err != nil {
-		return
+		return false
 	}
 	defer c.Close()
 	_ = c.SetWriteDeadline(time.Now().Add(time.Second)) // a full socket must not hold the loop up
-	_, _ = c.Write([]byte(text))
+	_, err = c.Write([]byte(text))
+	return err == nil
 }

@@ -63,6 +63,28 @@ func TestNotify(t *testing.T) {
 	n.Alive() // nobody listens any more
 }
 
+// A busy manager whose socket takes nothing is told again: else it would wait for the beginning, and end the program.
+func TestNotifyAgain(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "notify")
+	t.Setenv("NOTIFY_SOCKET", socket)
+	n := svcmgr.NewNotifier()
+	n.Status("looking") // nobody listens yet
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	n.Status("looking")
+	buf := make([]byte, 4096)
+	if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	size, err := c.Read(buf)
+	if got := string(buf[:size]); err != nil || got != "WATCHDOG=1\nREADY=1\nSTATUS=looking" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 func TestNobodyToNotify(t *testing.T) {
 	for _, socket := range []string{"", "relative", "vsock:2:1234"} {
 		t.Setenv("NOTIFY_SOCKET", socket)

@@ -92,8 +92,12 @@ func TestSystemdLeavesForeignUnitsAlone(t *testing.T) {
 	if err := s.Install(t.Context(), svcmgr.Params{Program: home + "/bin/emr-accessd"}); err == nil || len(f.calls) > 0 {
 		t.Errorf("%v, %s", err, f.since(0))
 	}
+	f.say = map[string]string{"systemctl --user show": "LoadState=loaded\nActiveState=active\nFragmentPath=" + filepath.Join(s.Dir, s.Unit) + "\n"}
 	if err := s.Uninstall(t.Context()); err == nil {
 		t.Error("it is uninstalled")
+	}
+	if strings.Contains(f.since(0), "stop") {
+		t.Errorf("it is stopped:\n%s", f.since(0))
 	}
 	if after := tree(t, home); after != before {
 		t.Errorf("it is\n%s", after)
@@ -123,5 +127,22 @@ func TestSystemdState(t *testing.T) {
 	f.fail = map[string]string{"systemctl": "Failed to connect to bus"}
 	if _, err := s.State(t.Context()); err == nil {
 		t.Error("no error")
+	}
+}
+
+// Nor what somebody has written beside a unit under the name of our drop-in.
+func TestSystemdLeavesForeignDropInsAlone(t *testing.T) {
+	s, _, _, home := newSystemd(t)
+	write(t, filepath.Join(home, "lib", s.Unit), "[Service]\nExecStart="+home+"/bin/emr-accessd run\n")
+	write(t, filepath.Join(s.Dir, s.Unit+".d", "install.conf"), "[Service]\nNice=5\n")
+	before := tree(t, home)
+	if err := s.Install(t.Context(), svcmgr.Params{Program: home + "/bin/emr-accessd", Env: map[string]string{"PATH": "/bin"}}); err == nil {
+		t.Error("it is replaced")
+	}
+	if err := s.Uninstall(t.Context()); err == nil {
+		t.Error("it is removed")
+	}
+	if after := tree(t, home); after != before {
+		t.Errorf("it is\n%s", after)
 	}
 }

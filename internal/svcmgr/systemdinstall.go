@@ -15,7 +15,7 @@ const undoTime = 20 * time.Second
 // Install implements [Manager]. A unit that a package brought for this program is enabled, and what it lacks is added
 // beside it; for any other program a unit is written, which hides the package's.
 func (s *Systemd) Install(ctx context.Context, p Params) error {
-	if err := mayReplace(s.own()); err != nil {
+	if err := errors.Join(mayReplace(s.own()), mayReplace(s.dropIn())); err != nil {
 		return err
 	}
 	params := packaging.UnitParams{Executable: p.Program, Env: p.Env, User: s.User, Writable: s.Writable}
@@ -145,6 +145,9 @@ func (c *change) secret(file string, env map[string]string) error {
 
 // Uninstall implements [Manager].
 func (s *Systemd) Uninstall(ctx context.Context) error {
+	if err := errors.Join(mayReplace(s.own()), mayReplace(s.dropIn())); err != nil { // before anything is stopped
+		return err
+	}
 	st, err := s.State(ctx)
 	if err != nil {
 		return err
@@ -157,9 +160,6 @@ func (s *Systemd) Uninstall(ctx context.Context) error {
 		if err := svc.Stop(); err != nil {
 			return err
 		}
-	}
-	if err := mayReplace(s.own()); err != nil {
-		return err
 	}
 	var errs []error
 	if _, err := os.Stat(s.own()); err == nil {
