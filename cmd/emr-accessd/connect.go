@@ -175,16 +175,21 @@ const defaultLogin = "hadoop"
 // loginTo is who logs in and with what: what the flags say, then the user's ssh configuration, then what fits the
 // cluster's key pair.
 func (a *app) loginTo(ctx context.Context, p *prepared, f connectFlags) sshsession.Login {
-	o := p.options
-	l := sshsession.Login{User: cmp.Or(f.login, o.user, defaultLogin), KeyFiles: f.identity, Files: o.identity, Certificates: o.certificates,
+	l := loginWith(p.options, f.login, f.identity, p.target.Profile)
+	l.WantPublicKey = a.keyPair(ctx, p.target, p.report.Targets[0].Place.KeyName)
+	return l
+}
+
+// loginWith is how to log in by the flags, then the user's ssh configuration, then ~/.aws/config.
+func loginWith(o sshOptions, login string, identity []string, profile string) sshsession.Login {
+	l := sshsession.Login{User: cmp.Or(login, o.user, defaultLogin), KeyFiles: identity, Files: o.identity, Certificates: o.certificates,
 		Only: o.onlyIdentity, Folder: sshFolder(), Agent: cmp.Or(o.agent, sshsession.DefaultAgent())}
 	if o.noAgent {
 		l.Agent = ""
 	}
-	if file := keyPairFile(p.target.Profile); file != "" && !o.onlyIdentity {
+	if file := keyPairFile(profile); file != "" && !o.onlyIdentity {
 		l.Files = append(slices.Clone(l.Files), file)
 	}
-	l.WantPublicKey = a.keyPair(ctx, p.target, p.report.Targets[0].Place.KeyName)
 	return l
 }
 

@@ -66,7 +66,7 @@ Exit codes: 0 nothing is bad, 3 something is bad, 1 interrupted, 2 usage.`,
 	}
 	cmd.Flags().StringVar(&f.host, "host", "", "`host[:port]` to connect to in place of the primary node's address")
 	cmd.Flags().StringArrayVarP(&f.identity, "identity", "i", nil, "private key `file` to log in with")
-	cmd.Flags().StringVarP(&f.login, "login", "l", "hadoop", "user to log in as")
+	cmd.Flags().StringVarP(&f.login, "login", "l", "", "user to log in as (default: the one of your ssh configuration, or hadoop)")
 	return cmd
 }
 

@@ -113,7 +113,14 @@ func why(err error) string {
 
 // loginOf is the login that connect would make.
 func (p *patient) loginOf(publicKey string) sshsession.Login {
-	return sshsession.Login{User: p.login, KeyFiles: p.doctorFlags.identity, Folder: sshFolder(), Agent: sshsession.DefaultAgent(), WantPublicKey: publicKey}
+	p.once.Do(func() {
+		if p.cluster.ID != "" {
+			p.options = p.askSSH(context.Background(), p.cluster.ID) // has a limit of its own
+		}
+	})
+	l := loginWith(p.options, p.doctorFlags.login, p.doctorFlags.identity, p.target.Profile)
+	l.WantPublicKey = publicKey
+	return l
 }
 
 func (p *patient) lookAtLoginKey(ctx context.Context) finding {
@@ -217,7 +224,7 @@ func (p *patient) logIn(ctx context.Context) finding {
 		return bad(oneLine(err), joinHints(err, "try again"))
 	}
 	defer client.Close()
-	f := ok(fmt.Sprintf("logged in as %s with %s", p.login, client.LoginKey()))
+	f := ok(fmt.Sprintf("logged in as %s with %s", t.Login.User, client.LoginKey()))
 	view, err := client.ServerView(ctx)
 	for range viewTries - 1 { // a login shell on a busy node takes its time
 		if err != nil && ctx.Err() == nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/awsclient"
@@ -34,6 +35,8 @@ type patient struct {
 	conn     net.Conn
 	verified bool
 	locked   bool // the key that fits needs a passphrase
+	once     sync.Once
+	options  sshOptions // of the user's ssh configuration, asked for once
 
 	clusterExam, nodeExam, groupsExam *exam
 }

@@ -2,11 +2,16 @@
 # packaging/release puts this in front of every script that follows, because a package's scripts cannot share a file.
 set -e
 
-# for_users VERBS… tells the service manager of every user who is logged in. A manager that does not answer is no
-# reason for the packages to be left half done.
-for_users() {
+# users are those whose service manager runs: who is logged in, or lingers.
+users() {
 	[ -d /run/systemd/system ] || return 0 # a chroot, a container, or another init
-	for uid in $(systemctl --plain --no-legend list-units 'user@*.service' 2>/dev/null | sed -n 's/^ *user@\([0-9][0-9]*\)\.service .*/\1/p'); do
+	systemctl --plain --no-legend list-units 'user@*.service' 2>/dev/null | sed -n 's/^ *user@\([0-9][0-9]*\)\.service .*/\1/p'
+}
+
+# for_users VERBS… tells the service manager of each of them. One that does not answer is no reason for the packages to
+# be left half done.
+for_users() {
+	for uid in $(users); do
 		systemctl --quiet --user --machine="$uid@" "$@" >/dev/null 2>&1 || true
 	done
 }
@@ -16,6 +21,27 @@ for_services() {
 	for_users "$@" emr-accessd.service
 	[ -d /run/systemd/system ] || return 0
 	systemctl --quiet "$@" 'emr-accessd@*.service' >/dev/null 2>&1 || true
+}
+
+# stop_ours stops what runs the program of the package, which is about to go. A service of a user that runs another, in the
+# home folder or in /usr/local, is nothing to the package.
+stop_ours() {
+	for uid in $(users); do
+		stop_if_ours emr-accessd.service --user --machine="$uid@"
+	done
+	[ -d /run/systemd/system ] || return 0
+	for unit in $(systemctl --plain --no-legend list-units 'emr-accessd@*.service' 2>/dev/null | sed -n 's/^ *\(emr-accessd@[^ ]*\.service\) .*/\1/p'); do
+		stop_if_ours "$unit" --system
+	done
+}
+
+# stop_if_ours UNIT MANAGER… asks the manager what the unit runs.
+stop_if_ours() {
+	unit=$1
+	shift
+	if systemctl "$@" show --property=ExecStart "$unit" 2>/dev/null | grep -q 'path=/usr/bin/emr-accessd ;'; then
+		systemctl --quiet "$@" stop "$unit" >/dev/null 2>&1 || true
+	fi
 }
 
 # restarted lets services that run go on with the new program, and leaves alone those that do not run. It does not wait
