@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"errors"
 	"context"
 	"io"
 	"net"
@@ -22,7 +23,7 @@ func (s *session) files() {
 	if err == nil {
 		err = server.Serve()
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		status = 1
 	}
 	_, _ = s.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
