@@ -188,14 +188,14 @@ func (a *app) firstConfig(r clusterRow, profile string, byName bool) (string, er
 		if r.Name == "" || strings.Contains(r.Name, "*") || r.Name != printable(r.Name) {
 			return "", hinted{fmt.Errorf("the name %q of the cluster cannot stand for it", printable(r.Name)), exitUsage, "leave out --by-name"}
 		}
-		fmt.Fprintf(&b, "name = %s # also those that will have this name\n", tomlText(r.Name))
+		fmt.Fprintf(&b, "name = %s # also those that will have this name\n", config.Quote(r.Name))
 	} else {
-		fmt.Fprintf(&b, "cluster = %s # %s\n", tomlText(r.ID), printable(r.Name))
+		fmt.Fprintf(&b, "cluster = %s # %s\n", config.Quote(r.ID), printable(r.Name))
 	}
 	if profile != "" {
-		fmt.Fprintf(&b, "profile = %s\n", tomlText(profile))
+		fmt.Fprintf(&b, "profile = %s\n", config.Quote(profile))
 	}
-	fmt.Fprintf(&b, "region = %s\naccount = %s # nothing is written to any other\n", tomlText(r.Region), tomlText(r.Account))
+	fmt.Fprintf(&b, "region = %s\naccount = %s # nothing is written to any other\n", config.Quote(r.Region), config.Quote(r.Account))
 	group := cmp.Or(a.flags.group, config.GroupManaged)
 	switch {
 	case group != config.GroupManaged && group != config.GroupAdditional:
@@ -213,13 +213,13 @@ func (a *app) firstConfig(r clusterRow, profile string, byName bool) (string, er
 	if a.flags.changed("nodes") {
 		quoted := make([]string, len(a.flags.nodes))
 		for i, n := range a.flags.nodes {
-			quoted[i] = tomlText(n)
+			quoted[i] = config.Quote(n)
 		}
 		fmt.Fprintf(&b, "nodes = [%s]\n", strings.Join(quoted, ", "))
 	}
 	switch {
 	case a.flags.address != "":
-		fmt.Fprintf(&b, "address = %s\n", tomlText(a.flags.address))
+		fmt.Fprintf(&b, "address = %s\n", config.Quote(a.flags.address))
 	case r.Reach == reachPrivate:
 		fmt.Fprintf(&b, "address = %q # it has no public address: this needs a VPN or Direct Connect\n", config.AddressLocal)
 	}
@@ -227,25 +227,6 @@ func (a *app) firstConfig(r clusterRow, profile string, byName bool) (string, er
 		return "", err
 	}
 	return b.String(), nil
-}
-
-// tomlText writes a basic string (TOML 1.0, "String").
-func tomlText(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\u%04X`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }
 
 // writeNew writes a file that must not be there yet, readable by its user alone.

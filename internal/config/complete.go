@@ -25,11 +25,11 @@ func Complete(text []byte, profile, region string) (completed []byte, changed in
 	for i := range want {
 		if t := &want[i]; t.Profile == "" && profile != "" {
 			t.Profile = profile
-			added[i] += fmt.Sprintf("profile = %s\n", quoted(profile))
+			added[i] += fmt.Sprintf("profile = %s\n", Quote(profile))
 		}
 		if t := &want[i]; t.Region == "" && region != "" {
 			t.Region = region
-			added[i] += fmt.Sprintf("region = %s\n", quoted(region))
+			added[i] += fmt.Sprintf("region = %s\n", Quote(region))
 		}
 		if added[i] != "" {
 			changed++
@@ -59,8 +59,8 @@ func Complete(text []byte, profile, region string) (completed []byte, changed in
 	return out.Bytes(), changed, nil
 }
 
-// quoted is a TOML basic string. Names of profiles are checked elsewhere; here nothing may end the string.
-func quoted(s string) string {
+// Quote writes a basic string (TOML 1.0, "String"): nothing in s ends it.
+func Quote(s string) string {
 	var b bytes.Buffer
 	b.WriteByte('"')
 	for _, r := range s {
