@@ -37,7 +37,12 @@ var errNoGroup = errors.New("EMR does not tell the cluster's security group yet"
 
 // Resolve finds the groups and nodes of a target. Groups come by id from the cluster's own description:
 // their names differ between accounts and years.
-func (c cloud) Resolve(ctx context.Context, t keeper.Target) (keeper.Place, error) {
+func (c cloud) Resolve(ctx context.Context, t keeper.Target, was keeper.Place) (keeper.Place, error) {
+	if len(was.Nodes) > 0 {
+		if p, ok, err := c.stands(ctx, t, was); ok || err != nil {
+			return p, err
+		}
+	}
 	if t.SecurityGroup != "" {
 		g, err := c.Group(ctx, t.SecurityGroup)
 		if err != nil {
@@ -83,6 +88,41 @@ func (c cloud) Resolve(ctx context.Context, t keeper.Target) (keeper.Place, erro
 		all.Warnings = append(all.Warnings, fmt.Sprintf("no cluster matches %s now", t.Label))
 	}
 	return all, nil
+}
+
+// stands looks whether the clusters of a target are where they were: all of their nodes run, in the same groups. EMR is asked
+// for no more than a list of clusters, where the target is a pattern. A cluster keeps its groups, and an instance its id.
+func (c cloud) stands(ctx context.Context, t keeper.Target, was keeper.Place) (keeper.Place, bool, error) {
+	if t.Cluster == "" {
+		if ids, err := c.matching(ctx, t); err != nil || !slices.Equal(ids, was.Clusters) {
+			return keeper.Place{}, false, err
+		}
+	}
+	var ids []string
+	for _, n := range was.Nodes {
+		ids = append(ids, n.Instance)
+	}
+	running, err := c.Running(ctx, ids)
+	if kind, _ := awsclient.KindOf(err); err != nil && kind == awsclient.Denied {
+		return keeper.Place{}, false, nil // EMR tells the rest, without IPv6
+	}
+	if err != nil {
+		return keeper.Place{}, false, err
+	}
+	p, used := was, map[string]bool{}
+	p.Looks, p.Nodes = was.Looks+1, slices.Clone(was.Nodes)
+	for i := range p.Nodes {
+		n, ok := running[p.Nodes[i].Instance]
+		if !ok || !slices.ContainsFunc(n.Groups, func(g string) bool { return slices.Contains(was.Groups, g) }) {
+			return keeper.Place{}, false, nil
+		}
+		for _, g := range n.Groups {
+			used[g] = true
+		}
+		p.Nodes[i].Public4, p.Nodes[i].Private4, p.Nodes[i].V6 = n.Public4, n.Private4, n.V6
+	}
+	all := !slices.ContainsFunc(was.Groups, func(g string) bool { return !used[g] })
+	return p, all, nil
 }
 
 // matching lists the active clusters that a name pattern and tags select.

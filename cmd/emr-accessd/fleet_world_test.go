@@ -184,8 +184,11 @@ func (f *fleet) waiting() (n int) {
 	return n
 }
 
-// settled wakes everybody, one after the other, and waits until all have access and nothing is left to do.
+// settled wakes everybody, one after the other, and waits until all have access and nothing is left to do. People do not
+// install a program all in one hour, so nobody is throttled for it.
 func (f *fleet) settled() {
+	f.wire.calm.Store(true)
+	defer f.wire.calm.Store(false)
 	calm := allowance(fleetWhole, 0, 3)
 	for i, m := range f.members {
 		time.AfterFunc(spreadOver(calm, i, len(f.members)), m.wake)

@@ -66,13 +66,17 @@ type Place struct {
 	Unclear6 bool                `json:"unclear6,omitempty"` // EC2 does not tell whether the nodes have IPv6 addresses
 	Host     string              `json:"host,omitempty"`     // of AWS's endpoint in the region
 	Warnings []string            `json:"warnings,omitempty"`
+	// Looks is how many looks in a row have only seen that it stands, since EMR told it.
+	Looks int `json:"looks,omitempty"`
 }
 
 // Cloud is one AWS account and region, opened anew for each round.
 type Cloud interface {
 	sgsync.API
 	Identity() Identity
-	Resolve(ctx context.Context, t Target) (Place, error)
+	// Resolve finds a target. was is where it was found before: as long as that stands, which may cost fewer calls to see,
+	// it is returned, with one more of Looks. The zero Place asks for a look at everything.
+	Resolve(ctx context.Context, t Target, was Place) (Place, error)
 	Rules(ctx context.Context, group string) (sgsync.View, error)
 	// Tagged lists the rules of the region that carry a tag key.
 	Tagged(ctx context.Context, key string) ([]sgsync.Rule, error)

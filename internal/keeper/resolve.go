@@ -78,7 +78,14 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 		return nil
 	}
 	r.say("looking up " + t.Label)
-	place, err := cloud.Resolve(ctx, t)
+	was, anew := r.standing(t)
+	place, err := Place{}, error(nil)
+	if anew {
+		place, err = cloud.Resolve(ctx, t, Place{})
+	}
+	if !anew || err != nil && len(was.Nodes) > 0 && r.Transient != nil && r.Transient(err) {
+		place, err = cloud.Resolve(ctx, t, was)
+	}
 	if err != nil && r.oldPlace(t, err) {
 		return nil
 	}
@@ -103,6 +110,22 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 		r.st.Places[t.key()] = Remembered{Target: t, Place: place, Seen: r.now}
 	}
 	return nil
+}
+
+// standing is where a target was found before, if a look at its primary nodes can tell whether that still holds; else it is
+// the zero Place. anew says that EMR is to be asked, whose limits for an account are much lower than EC2's: the daemon asks it
+// in a round that nobody waits for.
+func (r *round) standing(t Target) (was Place, anew bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.st.Places[t.key()].Place
+	if !p.settled() || slices.ContainsFunc(t.Nodes, func(role string) bool { return role != "primary" }) { // other nodes come and go
+		return Place{}, true
+	}
+	if r.req.unattended {
+		return p, p.Looks >= LooksOfDaemon && r.req.recall != nil
+	}
+	return p, p.Looks >= LooksOfCommand
 }
 
 // recallPlace takes a target to be where it was found last, where that does: a cluster keeps its groups as long as it
@@ -144,7 +167,8 @@ func (r *round) placed(t Target, p Place) {
 
 // settled reports whether nothing of a place is about to change: a cluster that runs, with all of its nodes.
 func (p Place) settled() bool {
-	return !p.Ended && len(p.Warnings) == 0 && !p.Unclear6 && len(p.Nodes) > 0 && (p.State == "RUNNING" || p.State == "WAITING") &&
+	runs := p.State == "RUNNING" || p.State == "WAITING" || len(p.Clusters) > 1 // each of several is judged by its nodes
+	return runs && !p.Ended && len(p.Warnings) == 0 && !p.Unclear6 && len(p.Nodes) > 0 &&
 		!slices.ContainsFunc(p.Nodes, func(n Node) bool { return n.State != "RUNNING" })
 }
 
