@@ -38,34 +38,58 @@ var errNoGroup = errors.New("EMR does not tell the cluster's security group yet"
 // Resolve finds the groups and nodes of a target. Groups come by id from the cluster's own description:
 // their names differ between accounts and years.
 func (c cloud) Resolve(ctx context.Context, t keeper.Target, was keeper.Place) (keeper.Place, error) {
-	if len(was.Nodes) > 0 {
-		if p, ok, err := c.stands(ctx, t, was); ok || err != nil {
-			return p, err
-		}
-	}
-	if t.SecurityGroup != "" {
+	switch {
+	case t.SecurityGroup != "":
 		g, err := c.Group(ctx, t.SecurityGroup)
 		if err != nil {
 			return keeper.Place{}, err
 		}
 		return keeper.Place{Name: g.Name, Groups: []string{g.ID}}, nil
+	case t.Cluster == "":
+		return c.resolvePattern(ctx, t, was)
 	}
-	if t.Cluster != "" {
-		return c.resolveCluster(ctx, t, t.Cluster)
-	}
-	ids, err := c.matching(ctx, t)
+	stood, err := c.stand(ctx, []string{t.Cluster}, was)
 	if err != nil {
 		return keeper.Place{}, err
 	}
+	if p, ok := stood[t.Cluster]; ok && len(p.Groups) == len(was.Groups) && len(p.Nodes) == len(was.Nodes) {
+		p.Looks = was.Looks + 1
+		return p, nil
+	}
+	return c.resolveCluster(ctx, t, t.Cluster)
+}
+
+// resolvePattern finds the clusters that match now. When AWS refuses to list them or to describe more of them, those that are
+// known are returned with the error: nobody should be shut out for the others, and a search that begins anew each time
+// would never end where many clusters match.
+func (c cloud) resolvePattern(ctx context.Context, t keeper.Target, was keeper.Place) (keeper.Place, error) {
+	ids, refused := c.matching(ctx, t)
+	if refused != nil {
+		ids = was.Clusters
+	}
+	stood, err := c.stand(ctx, ids, was)
+	if err != nil {
+		return keeper.Place{}, errors.Join(refused, err)
+	}
 	all := keeper.Place{Uses: map[string][]string{}}
+	if len(stood) > 0 {
+		all.Looks = was.Looks + 1
+	}
 	for _, id := range ids {
-		p, err := c.resolveCluster(ctx, t, id)
+		p, ok := stood[id]
+		if !ok {
+			if refused != nil {
+				continue
+			}
+			p, err = c.resolveCluster(ctx, t, id)
+		}
 		if errors.Is(err, errNoAdditional) || errors.Is(err, errNoGroup) {
 			all.Warnings = append(all.Warnings, err.Error()) // one odd cluster does not stop the others
 			continue
 		}
 		if err != nil {
-			return keeper.Place{}, err
+			refused, err = err, nil
+			continue
 		}
 		if p.Ended {
 			continue
@@ -84,45 +108,10 @@ func (c cloud) Resolve(ctx context.Context, t keeper.Target, was keeper.Place) (
 			all.Cluster, all.Name, all.State, all.KeyName = p.Cluster, p.Name, p.State, p.KeyName
 		}
 	}
-	if len(ids) == 0 {
+	if len(ids) == 0 && refused == nil {
 		all.Warnings = append(all.Warnings, fmt.Sprintf("no cluster matches %s now", t.Label))
 	}
-	return all, nil
-}
-
-// stands looks whether the clusters of a target are where they were: all of their nodes run, in the same groups. EMR is asked
-// for no more than a list of clusters, where the target is a pattern. A cluster keeps its groups, and an instance its id.
-func (c cloud) stands(ctx context.Context, t keeper.Target, was keeper.Place) (keeper.Place, bool, error) {
-	if t.Cluster == "" {
-		if ids, err := c.matching(ctx, t); err != nil || !slices.Equal(ids, was.Clusters) {
-			return keeper.Place{}, false, err
-		}
-	}
-	var ids []string
-	for _, n := range was.Nodes {
-		ids = append(ids, n.Instance)
-	}
-	running, err := c.Running(ctx, ids)
-	if kind, _ := awsclient.KindOf(err); err != nil && kind == awsclient.Denied {
-		return keeper.Place{}, false, nil // EMR tells the rest, without IPv6
-	}
-	if err != nil {
-		return keeper.Place{}, false, err
-	}
-	p, used := was, map[string]bool{}
-	p.Looks, p.Nodes = was.Looks+1, slices.Clone(was.Nodes)
-	for i := range p.Nodes {
-		n, ok := running[p.Nodes[i].Instance]
-		if !ok || !slices.ContainsFunc(n.Groups, func(g string) bool { return slices.Contains(was.Groups, g) }) {
-			return keeper.Place{}, false, nil
-		}
-		for _, g := range n.Groups {
-			used[g] = true
-		}
-		p.Nodes[i].Public4, p.Nodes[i].Private4, p.Nodes[i].V6 = n.Public4, n.Private4, n.V6
-	}
-	all := !slices.ContainsFunc(was.Groups, func(g string) bool { return !used[g] })
-	return p, all, nil
+	return all, refused
 }
 
 // matching lists the active clusters that a name pattern and tags select.
@@ -189,7 +178,7 @@ func (c cloud) resolveCluster(ctx context.Context, t keeper.Target, id string) (
 		return keeper.Place{}, err
 	}
 	for _, n := range nodes {
-		p.Nodes = append(p.Nodes, keeper.Node{Instance: n.Instance, Role: n.Role, State: n.State, Public4: n.Public4, Private4: n.Private4, V6: n.V6})
+		p.Nodes = append(p.Nodes, keeper.Node{Cluster: cl.ID, Instance: n.Instance, Role: n.Role, State: n.State, Public4: n.Public4, Private4: n.Private4, V6: n.V6})
 		p.Unclear6 = p.Unclear6 || n.Detail != nil && !n.V6.IsValid()
 		if n.Detail != nil && len(p.Warnings) == 0 {
 			p.Warnings = append(p.Warnings, fmt.Sprintf("the nodes' IPv6 addresses are not known: %v", n.Detail))

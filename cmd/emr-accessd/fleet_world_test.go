@@ -47,6 +47,7 @@ type fleet struct {
 	wire    *fleetWire
 	count   *fleetCount
 	dir     string
+	names   bool // targets are names
 	start   time.Time
 	running sync.WaitGroup
 
@@ -110,8 +111,12 @@ func (m *member) wake() {
 		m.t.Error(err)
 		return
 	}
+	target := keeper.Target{Label: m.cluster, Cluster: m.cluster, Nodes: []string{"primary"}, Group: "managed", Port: 22, Lease: fleetLease}
+	if m.names {
+		target.Label, target.Cluster, target.NamePattern = "etl", "", "etl"
+	}
 	k := &keeper.Keeper{Open: m.open, Watch: fleetWatch{m}, Store: store, Who: "u@laptop", Lease: fleetLease, Prefix6: 128, Transient: transient, Crowded: crowded,
-		Targets: []keeper.Target{{Label: m.cluster, Cluster: m.cluster, Nodes: []string{"primary"}, Group: "managed", Port: 22, Lease: fleetLease}},
+		Targets: []keeper.Target{target},
 		Looked:  func(ipwatch.Observation, ipwatch.Observation) { m.rounds++ }}
 	m.mu.Lock()
 	m.since = time.Now()

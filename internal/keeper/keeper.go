@@ -43,6 +43,7 @@ type Identity struct {
 
 // Node is a host of a cluster.
 type Node struct {
+	Cluster  string     `json:"cluster,omitempty"`
 	Instance string     `json:"instance"`
 	Role     string     `json:"role"`
 	State    string     `json:"state"`
@@ -75,7 +76,8 @@ type Cloud interface {
 	sgsync.API
 	Identity() Identity
 	// Resolve finds a target. was is where it was found before: as long as that stands, which may cost fewer calls to see,
-	// it is returned, with one more of Looks. The zero Place asks for a look at everything.
+	// it is returned, with one more of Looks. The zero Place asks for a look at everything. With an error there may be a place
+	// too: what of a pattern was found before AWS refused to go on.
 	Resolve(ctx context.Context, t Target, was Place) (Place, error)
 	Rules(ctx context.Context, group string) (sgsync.View, error)
 	// Tagged lists the rules of the region that carry a tag key.

@@ -86,17 +86,20 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 	if !anew || err != nil && len(was.Nodes) > 0 && r.Transient != nil && r.Transient(err) {
 		place, err = cloud.Resolve(ctx, t, was)
 	}
-	if err != nil && r.oldPlace(t, err) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && len(place.Groups) == 0 {
+		if r.oldPlace(t, err) {
+			return nil
+		}
 		return err
 	}
 	place.Host = cloud.Host()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.places[t.key()] = place
-	if old, ok := r.st.Places[t.key()]; ok {
+	if old, ok := r.st.Places[t.key()]; ok && err != nil {
+		place.join(old.Place) // what was not looked up is as it was
+		r.places[t.key()] = place
+	} else if ok {
 		// A pattern that matches other clusters now, a cluster with other groups: what was left is given back.
 		old.Place.Groups = slices.DeleteFunc(slices.Clone(old.Place.Groups), func(id string) bool { return slices.Contains(place.Groups, id) })
 		if len(old.Place.Groups) > 0 {
@@ -109,7 +112,33 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 		}
 		r.st.Places[t.key()] = Remembered{Target: t, Place: place, Seen: r.now}
 	}
-	return nil
+	return err
+}
+
+// join adds what another place has besides.
+func (p *Place) join(o Place) {
+	for _, id := range o.Clusters {
+		if slices.Contains(p.Clusters, id) {
+			continue
+		}
+		p.Clusters = append(p.Clusters, id)
+		for _, n := range o.Nodes {
+			if n.Cluster == id {
+				p.Nodes = append(p.Nodes, n)
+			}
+		}
+		for g, users := range o.Uses {
+			if slices.Contains(users, id) {
+				p.Uses[g] = append(p.Uses[g], id)
+			}
+		}
+	}
+	for _, g := range o.Groups {
+		if !slices.Contains(p.Groups, g) {
+			p.Groups = append(p.Groups, g)
+		}
+	}
+	p.Unclear6 = p.Unclear6 || o.Unclear6
 }
 
 // standing is where a target was found before, if a look at its primary nodes can tell whether that still holds; else it is
@@ -119,7 +148,7 @@ func (r *round) standing(t Target) (was Place, anew bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.st.Places[t.key()].Place
-	if !p.settled() || slices.ContainsFunc(t.Nodes, func(role string) bool { return role != "primary" }) { // other nodes come and go
+	if t.Cluster != "" && !p.settled() || len(p.Nodes) == 0 || slices.ContainsFunc(t.Nodes, func(role string) bool { return role != "primary" }) { // other nodes come and go
 		return Place{}, true
 	}
 	if r.req.unattended {
@@ -167,8 +196,7 @@ func (r *round) placed(t Target, p Place) {
 
 // settled reports whether nothing of a place is about to change: a cluster that runs, with all of its nodes.
 func (p Place) settled() bool {
-	runs := p.State == "RUNNING" || p.State == "WAITING" || len(p.Clusters) > 1 // each of several is judged by its nodes
-	return runs && !p.Ended && len(p.Warnings) == 0 && !p.Unclear6 && len(p.Nodes) > 0 &&
+	return !p.Ended && len(p.Warnings) == 0 && !p.Unclear6 && len(p.Nodes) > 0 && (p.State == "RUNNING" || p.State == "WAITING") &&
 		!slices.ContainsFunc(p.Nodes, func(n Node) bool { return n.State != "RUNNING" })
 }
 

@@ -2,11 +2,15 @@ package keeper_test
 
 import (
 	"context"
+	"errors"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
 // EMR's limits are low: as long as the primary nodes run, it is asked now and then, and never while an address waits.
@@ -127,5 +131,45 @@ func TestStandingOfTheDaemon(t *testing.T) {
 		}
 		d.stop()
 		l.want("rules", l.rules(), "sgr-1-1 "+office+"/32:22 mine")
+	})
+}
+
+// What was found of a pattern before AWS refused to go on is opened, and nothing is given back for what was not found.
+func TestPartOfAPattern(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Keeper.Targets[0].Cluster, l.Keeper.Targets[0].NamePattern = "", "etl*"
+		node := func(id string) keeper.Node {
+			return keeper.Node{Cluster: id, Instance: "i-" + id, Role: "primary", State: "RUNNING", Public4: netip.MustParseAddr("203.0.113.10")}
+		}
+		place := func(clusters ...string) {
+			p := keeper.Place{Clusters: clusters, Uses: map[string][]string{}}
+			for _, id := range clusters {
+				g := "sg-" + id
+				l.world.regions[g] = "eu-west-1"
+				p.Groups, p.Nodes = append(p.Groups, g), append(p.Nodes, node(id))
+				p.Uses[g] = []string{id}
+			}
+			l.world.places["etl*"] = p
+		}
+		place("1", "2")
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-2-1 "+home+"/32:22 mine")
+
+		place("1", "3")
+		l.world.lose = func(call string) error { return failing("resolve", errThrottled)(context.Background(), call) }
+		rep := l.round(keeper.Request{})
+		if err := rep.Failed(); !errors.Is(err, errThrottled) {
+			t.Errorf("the round ended with %v", err)
+		}
+		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-2-1 "+home+"/32:22 mine", "sgr-3-1 "+home+"/32:22 mine")
+		l.world.lose = nil
+		l.world.was = nil
+		l.good(keeper.Request{})
+		if was := l.world.was[0]; len(was.Nodes) != 3 || len(was.Clusters) != 3 || !slices.Equal(was.Uses["sg-2"], []string{"2"}) {
+			t.Errorf("the next look was told of %+v", was)
+		}
+		time.Sleep(sgsync.W + 2*sgsync.Sigma)
+		l.good(keeper.Request{})
+		l.want("rules after a whole look", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-3-1 "+home+"/32:22 mine")
 	})
 }

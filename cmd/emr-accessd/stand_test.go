@@ -2,12 +2,16 @@ package main
 
 import (
 	"slices"
+	"strconv"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/emr-accessd/emr-accessd/internal/awsclient"
 	"github.com/emr-accessd/emr-accessd/internal/awssim"
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
 )
 
@@ -21,6 +25,7 @@ func TestStands(t *testing.T) {
 		calls  []string
 		node   string // the address of the first node afterwards
 		ended  bool
+		looks  int
 	}{
 		"nothing has changed":   {calls: []string{ec2}, node: "192.0.2.10"},
 		"another address":       {change: func(w *standsWorld) { w.node(func(n *awssim.NodeSpec) { n.PublicIP = "192.0.2.11" }) }, calls: []string{ec2}, node: "192.0.2.11"},
@@ -30,19 +35,24 @@ func TestStands(t *testing.T) {
 			w.node(func(n *awssim.NodeSpec) { n.State = "TERMINATED" })
 			w.sim.AddNode(w.cluster, awssim.NodeSpec{PublicIP: "192.0.2.12"})
 		}, calls: []string{ec2, emr, "ListInstances", ec2}, node: "192.0.2.12"},
-		"it was found in another group": {change: func(w *standsWorld) { w.place.Groups = []string{w.other} }, calls: []string{ec2, emr, "ListInstances", ec2}, node: "192.0.2.10"},
-		"one group of two":              {change: func(w *standsWorld) { w.place.Groups = append(w.place.Groups, w.other) }, calls: []string{ec2, emr, "ListInstances", ec2}, node: "192.0.2.10"},
-		"no such instance":              {change: func(w *standsWorld) { w.place.Nodes[0].Instance = "*" }, calls: []string{emr, "ListInstances", ec2}, node: "192.0.2.10"},
+		"it was found in another group": {change: func(w *standsWorld) {
+			w.place.Groups, w.place.Uses = []string{w.other}, map[string][]string{w.other: {w.cluster}}
+		}, calls: []string{ec2, emr, "ListInstances", ec2}, node: "192.0.2.10"},
+		"one group of two": {change: func(w *standsWorld) {
+			w.place.Groups = append(w.place.Groups, w.other)
+			w.place.Uses[w.other] = []string{w.cluster}
+		}, calls: []string{ec2, emr, "ListInstances", ec2}, node: "192.0.2.10"},
+		"no such instance": {change: func(w *standsWorld) { w.place.Nodes[0].Instance = "*" }, calls: []string{emr, "ListInstances", ec2}, node: "192.0.2.10"},
 		"a node more than there is": {change: func(w *standsWorld) {
-			w.place.Nodes = append(w.place.Nodes, keeper.Node{Instance: "i-00000000000000000"})
+			w.place.Nodes = append(w.place.Nodes, keeper.Node{Cluster: w.cluster, Instance: "i-00000000000000000", State: "RUNNING"})
 		}, calls: []string{ec2, emr, "ListInstances", ec2}, node: "192.0.2.10"},
 		"EC2 may not be asked any more": {change: func(w *standsWorld) {
 			w.sim.AddPrincipal("AKIDTEST", awssim.Principal{Deny: []string{"ec2:DescribeInstances"}})
 		}, calls: []string{ec2, emr, "ListInstances", ec2}, node: "192.0.2.10"},
 		"a pattern": {target: pattern, calls: []string{"ListClusters", ec2}, node: "192.0.2.10"},
 		"a pattern, and a new cluster": {target: pattern, change: func(w *standsWorld) { w.add("etl-2", "192.0.2.20") },
-			calls: []string{"ListClusters", "ListClusters", emr, "ListInstances", ec2, emr, "ListInstances", ec2}},
-		"a pattern, and the cluster has ended": {target: pattern, change: func(w *standsWorld) { w.sim.SetClusterState(w.cluster, "TERMINATED") }, calls: []string{"ListClusters", "ListClusters"}, node: "none"},
+			calls: []string{"ListClusters", ec2, emr, "ListInstances", ec2}, looks: 8},
+		"a pattern, and the cluster has ended": {target: pattern, change: func(w *standsWorld) { w.sim.SetClusterState(w.cluster, "TERMINATED") }, calls: []string{"ListClusters"}, node: "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newStandsWorld(t)
@@ -81,7 +91,7 @@ func TestStands(t *testing.T) {
 			case tt.node != "" && tt.node != "none" && (len(got.Nodes) != 1 || got.Nodes[0].Public4.String() != tt.node):
 				t.Errorf("%+v, want %s", got.Nodes, tt.node)
 			}
-			want := 0
+			want := tt.looks
 			if !slices.Contains(calls, emr) && tt.node != "none" {
 				want = 8
 			}
@@ -152,4 +162,45 @@ func (w *standsWorld) add(name, addr string) string {
 // node changes the first node.
 func (w *standsWorld) node(change func(*awssim.NodeSpec)) {
 	w.sim.SetNode(w.sim.Nodes(w.cluster)[0].InstanceID, change)
+}
+
+// A team whose pattern matches many clusters: each laptop finds them all, however slowly EMR lets an account ask. A search that
+// begins anew after each refusal would hardly come to its end.
+func TestPatternUnderQuota(t *testing.T) {
+	fleetEnv(t)
+	synctest.Test(t, func(t *testing.T) {
+		const laptops, clusters = 3, 24
+		sim := awssim.New(awssim.Options{})
+		count := newFleetCount()
+		f := &fleet{t: t, count: count, wire: newFleetWire(count, fleetWhole), dir: t.TempDir(), names: true}
+		vpc := sim.AddVPC(true)
+		groups := make([]string, clusters)
+		for i := range groups {
+			groups[i] = sim.AddGroup(vpc, "ElasticMapReduce-master-"+strconv.Itoa(i), "x")
+			sim.AddCluster(awssim.ClusterSpec{Name: "etl", MasterGroup: groups[i], CoreGroup: groups[i], Nodes: []awssim.NodeSpec{{PublicIP: "192.0.2.10"}}})
+		}
+		begin := time.Now()
+		for i := range laptops {
+			m := &member{fleet: f, index: i, key: "AKIAMEMBER" + strconv.Itoa(i), sim: sim, addr: homeAddr(i), group: groups[0], hints: make(chan ipwatch.Hint, 8)}
+			sim.AddPrincipal(m.key, awssim.Principal{UserID: "AIDAMEMBER" + strconv.Itoa(i)})
+			f.members = append(f.members, m)
+			m.wake()
+		}
+		rules := func() (n int) {
+			for _, g := range groups {
+				n += len(sim.Rules(g))
+			}
+			return n
+		}
+		for rules() < laptops*clusters && time.Since(begin) < 2*time.Hour {
+			time.Sleep(10 * time.Second)
+		}
+		took := time.Since(begin)
+		f.sleep()
+		least := allowance(2*laptops*clusters, 20, 1) // of ListInstances: ten at once, then one in two seconds
+		t.Logf("%d rules in %v, of which EMR's limits take %v; %s", rules(), took, least, count)
+		if rules() != laptops*clusters || took > 3*least {
+			t.Errorf("%d rules of %d after %v, want at most %v", rules(), laptops*clusters, took, 3*least)
+		}
+	})
 }
