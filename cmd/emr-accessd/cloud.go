@@ -88,7 +88,7 @@ func (c cloud) resolvePattern(ctx context.Context, t keeper.Target, was keeper.P
 			continue
 		}
 		if err != nil {
-			refused, err = err, nil
+			refused, err, all.Partial = err, nil, true
 			continue
 		}
 		if p.Ended {

@@ -204,6 +204,13 @@ func (c *fleetCount) all() (n int) {
 	return n
 }
 
+// done is the number of calls of an action that were not refused.
+func (c *fleetCount) done(action string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls[action]["done"]
+}
+
 func (c *fleetCount) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

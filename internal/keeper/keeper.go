@@ -67,6 +67,7 @@ type Place struct {
 	Unclear6 bool                `json:"unclear6,omitempty"` // EC2 does not tell whether the nodes have IPv6 addresses
 	Host     string              `json:"host,omitempty"`     // of AWS's endpoint in the region
 	Warnings []string            `json:"warnings,omitempty"`
+	Partial  bool                `json:"partial,omitempty"` // there are clusters that AWS refused to describe
 	// Looks is how many looks in a row have only seen that it stands, since EMR told it.
 	Looks int `json:"looks,omitempty"`
 }

@@ -185,7 +185,7 @@ func (r *round) remembered(t Target, most time.Duration) (place Place, seen time
 	defer r.mu.Unlock()
 	rem, ok := r.st.Places[t.key()]
 	age := r.now.Sub(rem.Seen)
-	return rem.Place, rem.Seen, ok && t.Cluster != "" && age >= 0 && age <= most && rem.Place.settled()
+	return rem.Place, rem.Seen, ok && age >= 0 && age <= most && rem.Place.settled()
 }
 
 func (r *round) placed(t Target, p Place) {
@@ -194,9 +194,10 @@ func (r *round) placed(t Target, p Place) {
 	r.places[t.key()] = p
 }
 
-// settled reports whether nothing of a place is about to change: a cluster that runs, with all of its nodes.
+// settled reports whether nothing of a place is about to change: clusters that run, with all of their nodes.
 func (p Place) settled() bool {
-	return !p.Ended && len(p.Warnings) == 0 && !p.Unclear6 && len(p.Nodes) > 0 && (p.State == "RUNNING" || p.State == "WAITING") &&
+	runs := p.State == "RUNNING" || p.State == "WAITING" || p.Cluster == "" // of several clusters only their nodes are known
+	return runs && !p.Ended && !p.Partial && len(p.Warnings) == 0 && !p.Unclear6 && len(p.Nodes) > 0 &&
 		!slices.ContainsFunc(p.Nodes, func(n Node) bool { return n.State != "RUNNING" })
 }
 
