@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,14 +72,16 @@ func (c cloud) resolvePattern(ctx context.Context, t keeper.Target, was keeper.P
 	if err != nil {
 		return keeper.Place{}, errors.Join(refused, err)
 	}
-	all := keeper.Place{Uses: map[string][]string{}}
+	all := keeper.Place{Uses: map[string][]string{}, Partial: refused != nil && was.Partial}
 	if len(stood) > 0 {
 		all.Looks = was.Looks + 1
 	}
 	for _, id := range ids {
+		var err error
 		p, ok := stood[id]
 		if !ok {
-			if refused != nil {
+			if refused != nil && transient(refused) { // the next would be refused too
+				all.Partial = true
 				continue
 			}
 			p, err = c.resolveCluster(ctx, t, id)
@@ -88,7 +91,7 @@ func (c cloud) resolvePattern(ctx context.Context, t keeper.Target, was keeper.P
 			continue
 		}
 		if err != nil {
-			refused, err, all.Partial = err, nil, true
+			refused, all.Partial = cmp.Or(refused, err), true
 			continue
 		}
 		if p.Ended {

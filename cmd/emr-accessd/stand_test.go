@@ -129,6 +129,61 @@ func TestStandsThrottled(t *testing.T) {
 	}
 }
 
+// What AWS refuses about one cluster does not stop the others; when it has no room, nothing more is asked. What was known stays.
+func TestPatternRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault   awssim.Fault
+		found   []int // clusters, by their place in the list
+		calls   int   // DescribeCluster
+		partial bool
+	}{
+		"one may not be described": {awssim.Fault{Action: "DescribeCluster", Code: "AccessDeniedException", Times: 1}, []int{0, 1, 3}, 2, true},
+		"no room":                  {awssim.Fault{Action: "DescribeCluster", Code: "ThrottlingException"}, []int{0, 1}, 3, true}, // three attempts of one call
+		"not listed":               {awssim.Fault{Action: "ListClusters", Code: "ThrottlingException"}, []int{0, 1}, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newStandsWorld(t)
+			ids := []string{w.cluster, w.add("etl-2", "192.0.2.20")}
+			slices.Sort(ids)
+			target := keeper.Target{NamePattern: "etl*", Nodes: []string{awsclient.RolePrimary}}
+			first, err := w.cloud.Resolve(t.Context(), target, keeper.Place{})
+			if err != nil || len(first.Clusters) != 2 || first.Partial {
+				t.Fatalf("%+v, %v", first, err)
+			}
+			for _, id := range []string{"j-ZZZZZZZZZZZZ1", "j-ZZZZZZZZZZZZ2"} { // after the others in the list
+				w.sim.AddCluster(awssim.ClusterSpec{ID: id, Name: "etl", MasterGroup: w.group, CoreGroup: w.group, Nodes: []awssim.NodeSpec{{PublicIP: "192.0.2.30"}}})
+				ids = append(ids, id)
+			}
+			w.sim.Inject(tt.fault)
+			w.sim.ResetCalls()
+			got, err := w.cloud.Resolve(t.Context(), target, first)
+			if _, ok := awsclient.KindOf(err); !ok {
+				t.Errorf("%v", err)
+			}
+			want := []string{}
+			for _, i := range tt.found {
+				want = append(want, ids[i])
+			}
+			if diff := cmp.Diff(want, got.Clusters); diff != "" || got.Partial != tt.partial || len(got.Nodes) != len(want) {
+				t.Errorf("%s partial %v, %+v", diff, got.Partial, got.Nodes)
+			}
+			n := 0
+			for _, c := range w.sim.Calls() {
+				if c.Action == "DescribeCluster" {
+					n++
+				}
+			}
+			if n != tt.calls {
+				t.Errorf("%d calls of DescribeCluster, want %d", n, tt.calls)
+			}
+			first.Partial = true
+			if got, _ = w.cloud.Resolve(t.Context(), target, first); tt.calls == 0 && !got.Partial {
+				t.Error("a list that could not be read completes nothing")
+			}
+		})
+	}
+}
+
 type standsWorld struct {
 	sim                   *awssim.Sim
 	cloud                 cloud

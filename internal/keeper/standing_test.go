@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -134,23 +136,23 @@ func TestStandingOfTheDaemon(t *testing.T) {
 	})
 }
 
+// several is the place of a pattern that matches clusters.
+func (l *lab) several(clusters ...string) keeper.Place {
+	p := keeper.Place{Clusters: clusters, Uses: map[string][]string{}}
+	for _, id := range clusters {
+		g := "sg-" + id
+		l.world.regions[g] = "eu-west-1"
+		p.Groups, p.Uses[g] = append(p.Groups, g), []string{id}
+		p.Nodes = append(p.Nodes, keeper.Node{Cluster: id, Instance: "i-" + id, Role: "primary", State: "RUNNING", Public4: netip.MustParseAddr("203.0.113.10")})
+	}
+	return p
+}
+
 // What was found of a pattern before AWS refused to go on is opened, and nothing is given back for what was not found.
 func TestPartOfAPattern(t *testing.T) {
 	inLab(t, func(l *lab) {
 		l.Keeper.Targets[0].Cluster, l.Keeper.Targets[0].NamePattern = "", "etl*"
-		node := func(id string) keeper.Node {
-			return keeper.Node{Cluster: id, Instance: "i-" + id, Role: "primary", State: "RUNNING", Public4: netip.MustParseAddr("203.0.113.10")}
-		}
-		place := func(clusters ...string) {
-			p := keeper.Place{Clusters: clusters, Uses: map[string][]string{}}
-			for _, id := range clusters {
-				g := "sg-" + id
-				l.world.regions[g] = "eu-west-1"
-				p.Groups, p.Nodes = append(p.Groups, g), append(p.Nodes, node(id))
-				p.Uses[g] = []string{id}
-			}
-			l.world.places["etl*"] = p
-		}
+		place := func(clusters ...string) { l.world.places["etl*"] = l.several(clusters...) }
 		place("1", "2")
 		l.good(keeper.Request{})
 		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-2-1 "+home+"/32:22 mine")
@@ -171,5 +173,28 @@ func TestPartOfAPattern(t *testing.T) {
 		time.Sleep(sgsync.W + 2*sgsync.Sigma)
 		l.good(keeper.Request{})
 		l.want("rules after a whole look", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-3-1 "+home+"/32:22 mine")
+	})
+}
+
+// Rules that no target leads to are looked for by tag once everything was found: the state was lost, and AWS did not describe all
+// of the clusters.
+func TestNoSweepOfAPart(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Keeper.Targets[0].Cluster, l.Keeper.Targets[0].NamePattern = "", "etl*"
+		l.world.places["etl*"] = l.several("1", "2")
+		l.good(keeper.Request{})
+		if err := os.Remove(filepath.Join(l.Store.Dir(), "state.json")); err != nil {
+			t.Fatal(err)
+		}
+		part := l.several("1")
+		part.Partial = true
+		l.world.places["etl*"] = part
+		l.world.lose = func(call string) error { return failing("resolve", errThrottled)(context.Background(), call) }
+		l.round(keeper.Request{})
+		l.world.lose = nil
+		time.Sleep(sgsync.W + 2*sgsync.Sigma)
+		l.world.places["etl*"] = l.several("1", "2")
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-2-1 "+home+"/32:22 mine")
 	})
 }
