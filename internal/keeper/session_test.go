@@ -213,7 +213,10 @@ func TestLongestPromise(t *testing.T) {
 func TestPromiseBeyondTheLease(t *testing.T) {
 	inLab(t, func(l *lab) {
 		l.Targets = nil
-		far := as(temporary("j-1"), func(t *keeper.Target) { t.Lease, t.Until = 24*time.Hour, time.Now().Add(48*time.Hour); t.Kept = t.Until })
+		far := as(temporary("j-1"), func(t *keeper.Target) {
+			t.Lease, t.Until = 24*time.Hour, time.Now().Add(48*time.Hour)
+			t.Kept = t.Until
+		})
 		l.good(keeper.Request{Targets: []keeper.Target{far}})
 		l.took()
 		renewals := 0

@@ -52,6 +52,8 @@ type FamilyMemory struct {
 type RuleMemory struct {
 	Group string         `json:"group"`
 	CIDRs []netip.Prefix `json:"cidrs"` // the latest first; a stale read may show an earlier one
+	// Leaving: a call of ours that gives it up was about to be made. If it is gone, nobody else has removed it.
+	Leaving bool `json:"leaving,omitempty"`
 }
 
 // Remembered is a target with the place it was last seen at.
