@@ -41,7 +41,7 @@ still use (their daemons come back for it; stop or pause them first).`,
 }
 
 func (a *app) revoke(ctx context.Context, args []string, mine, dry bool) error {
-	a.status = newProgress(a.Err)
+	a.status = newLongProgress(a.Err)
 	k, err := a.keeper()
 	if err != nil {
 		return err

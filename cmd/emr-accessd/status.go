@@ -125,6 +125,20 @@ func (a *app) statusOf(store *keeper.Store) statusAnswer {
 	return ans
 }
 
+// nothing says what comes after all rules were given back; "" while there is something to show.
+func (s statusAnswer) nothing() string {
+	const given = "no rule is kept now: all were given back"
+	switch {
+	case s.LastRound == nil || len(s.Targets) > 0 || s.LastError != nil:
+		return ""
+	case s.empty || s.Paused != nil:
+		return given
+	case s.Running:
+		return given + "; the next round puts those of the configuration back, unless you pause it (emr-accessd pause)"
+	}
+	return given + "; `emr-accessd sync` puts those of the configuration back"
+}
+
 func instant(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -156,6 +170,9 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 			fmt.Fprintf(w, ", next round %s", due(*s.NextRound, now))
 		}
 		fmt.Fprintln(w)
+		if text := s.nothing(); text != "" {
+			fmt.Fprintln(w, text)
+		}
 	}
 	if s.Running {
 		for _, n := range s.Noticing {
