@@ -34,8 +34,8 @@ func (f *stay) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.host, "host", "", "`host[:port]` to connect to in place of the node's address")
 	cmd.Flags().StringVar(&f.node, "node", "", "which `node`: core:0, task:2, primary:1, or core:i-0123… (default: the primary node)")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until a cluster that starts runs")
-	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the rule for one lease after the session")
-	cmd.Flags().DurationVar(&f.life, "for", 0, "keep the rule for this long")
+	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the rule for one lease, whenever the session ends")
+	cmd.Flags().DurationVar(&f.life, "for", 0, "keep the rule for this long at least, whenever the session ends")
 }
 
 func (f *stay) check(cmd *cobra.Command) (err error) {

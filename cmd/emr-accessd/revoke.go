@@ -20,7 +20,8 @@ func (a *app) revokeCommand() *cobra.Command {
 		Long: `Removes every rule that this installation holds, or its lease where others hold the
 rule too. They are found by tag, also those of targets that have left the
 configuration and after the local state was lost. With arguments only the groups
-of these clusters are looked at. Nobody else's rule is touched.
+of these clusters are looked at. Nobody else's rule is touched. A session that is open
+does not bring the rule back; a daemon does, unless it is paused.
 
 --all-mine also gives back what other computers hold in the name of the same AWS
 user, in the regions of the configuration: those that are lost, and those that you
