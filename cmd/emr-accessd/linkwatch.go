@@ -63,6 +63,9 @@ func newLinkWatch(a *app, p *prepared, say func(string, ...any)) *linkWatch {
 	return w
 }
 
+// backAgain is what to do about a rule that was revoked under a session.
+const backAgain = "emr-accessd connect or sync brings it back"
+
 // start watches until the returned function is called.
 func (w *linkWatch) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -166,7 +169,7 @@ func (w *linkWatch) look(ctx context.Context) (isKnown bool) {
 	case errors.Is(err, keeper.ErrRevoked):
 		isKnown = true
 		w.revoked.Do(func() {
-			w.say("%v; emr-accessd connect or sync brings it back", err)
+			w.say("%v; %s", err, backAgain)
 		})
 	case err != nil || rep.Failed() != nil:
 	case known(rep):

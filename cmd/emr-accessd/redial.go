@@ -94,7 +94,7 @@ func (r *redial) refresh(ctx context.Context, link *sshsession.Link) {
 		err = rep.Failed()
 	}
 	if errors.Is(err, keeper.ErrRevoked) {
-		r.revoked.Do(func() { fmt.Fprintf(r.Err, "emr-accessd: %v\n", err) })
+		r.revoked.Do(func() { fmt.Fprintf(r.Err, "emr-accessd: %v; %s\n", err, backAgain) })
 		return
 	}
 	if err != nil {

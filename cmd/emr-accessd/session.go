@@ -102,11 +102,13 @@ const giveBackTime = 15 * time.Second
 func (a *app) giveBack(k *keeper.Keeper, targets []keeper.Target) {
 	ctx, cancel := context.WithTimeout(context.Background(), giveBackTime)
 	defer cancel()
-	last, status := *k, newLongProgress(a.Err)
+	last, status := *k, a.status
+	if status == nil { // no terminal: a long wait is told all the same
+		status = newLongProgress(a.Err)
+	}
 	last.Progress = status.say
 	rep, err := last.Round(ctx, keeper.Request{Targets: targets, Release: true, Session: true})
 	status.clear()
-	a.status.clear()
 	if err == nil {
 		err = rep.Failed()
 	}
