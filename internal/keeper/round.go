@@ -199,8 +199,7 @@ func (r *round) gather() {
 			r.all = append(r.all, t)
 			continue
 		}
-		r.all[i] = longer(r.all[i], t)
-		r.all[i].Lease = max(r.all[i].Lease, t.Lease) // as long as asked for now, also where a shorter one stands
+		r.all[i] = longer(r.all[i], t) // as long as asked for now, also where a shorter one stands
 	}
 	r.selected = slices.Clone(r.all)
 	partial := r.req.Targets != nil

@@ -30,8 +30,10 @@ func (r *round) revoked() {
 	for _, t := range r.selected {
 		about[t.key()] = true
 	}
-	for _, d := range r.departed {
-		about[d.Target.key()] = about[d.Target.key()] || r.req.Release // the session may have slept past its target's end
+	if r.req.Release {
+		for _, d := range r.departed { // the session may have slept past its target's end
+			about[d.Target.key()] = true
+		}
 	}
 	if !r.Store.Sessions() {
 		r.st.Revoked = nil
