@@ -27,6 +27,7 @@ type Target struct {
 	Trusted       []netip.Prefix
 	Local         bool      // the address that counts is the local one towards the node (a VPN)
 	Until         time.Time // a temporary target ends then; zero = for good
+	Kept          time.Time // of a temporary target: until then the end of no session gives its rule back
 	Lease         time.Duration
 }
 

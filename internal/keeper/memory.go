@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -16,13 +15,6 @@ func (s *State) placed(id, group string, cidr netip.Prefix) {
 	mem := s.Rules[id]
 	cidrs := append([]netip.Prefix{cidr}, slices.DeleteFunc(slices.Clone(mem.CIDRs), func(p netip.Prefix) bool { return p == cidr })...)
 	s.Rules[id] = RuleMemory{Group: group, CIDRs: cidrs[:min(len(cidrs), kept)]}
-}
-
-// admits reports whether a rule of ours in a group is known to admit an address.
-func (s *State) admits(group string, p netip.Prefix) bool {
-	return slices.ContainsFunc(slices.Collect(maps.Values(s.Rules)), func(m RuleMemory) bool {
-		return m.Group == group && len(m.CIDRs) > 0 && m.CIDRs[0] == p
-	})
 }
 
 // cloned notices that somebody moves rules in our name: this disk was copied with its machine id. The copy
@@ -87,6 +79,10 @@ func (r *round) before(group string, c sgsync.Change) error {
 	r.st.Journal = append(r.st.Journal, w)
 	if c.Do == sgsync.Move {
 		r.st.placed(c.Rule, group, c.CIDR)
+	}
+	if mem, ok := r.st.Rules[c.Rule]; ok && (c.Do == sgsync.Remove || c.Do == sgsync.Leave) {
+		mem.Leaving = true
+		r.st.Rules[c.Rule] = mem
 	}
 	r.wrote = true
 	r.st.Status.NextRound = time.Time{} // until the end of this round: if it is killed, a whole one is due
