@@ -36,7 +36,7 @@ cluster's id in lower case; with --node those of that node, as j-…-core-0. It 
 nobody, so it can also serve as ssh's KnownHostsCommand (with HostKeyAlias set to that name).`,
 		Example: `  emr-accessd known-hosts --node core:0 j-2AXXXXXXGAPLF
   KnownHostsCommand /usr/bin/emr-accessd known-hosts j-2AXXXXXXGAPLF   # in ~/.ssh/config`,
-		Args:    cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !clusterID.MatchString(args[0]) {
 				return usageError{fmt.Errorf("%.40q is no cluster id", args[0]), cmd.CommandPath()}
