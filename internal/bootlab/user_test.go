@@ -3,11 +3,14 @@
 package bootlab_test
 
 import (
+	"encoding/json"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/daemonlog"
 )
 
 const unit = "emr-accessd.service"
@@ -111,6 +114,14 @@ func (l *laptop) installed() {
 	if out := l.alice(program, "logs", "-n", "1"); strings.Count(out, "\n") != 1 {
 		t.Errorf("one line is\n%s", out)
 	}
+	for line := range strings.Lines(l.alice(program, "logs", "--json", "-n", "100")) {
+		var r daemonlog.Record
+		check(t, json.Unmarshal([]byte(line), &r))
+		if r.At == nil || r.Level == "" || r.Text == "" || r.From == "emr-accessd" && r.Text == "rule changed" && r.Fields["cidr"] == "" {
+			t.Errorf("an entry is %s", line)
+		}
+	}
+	l.says(l.alice(program, "logs", "--json", "-n", "100"), `"from":"systemd","text":"Started `, `"from":"emr-accessd","text":"started","fields":{`, `"level":"warning","from":"emr-accessd","text":"the configuration loosens`)
 }
 
 // says checks that an output has all of these.
