@@ -35,7 +35,7 @@ func (a *app) knownHostsCommand() *cobra.Command {
 cluster's id in lower case; with --node those of that node, as j-…-core-0. It asks
 nobody, so it can also serve as ssh's KnownHostsCommand (with HostKeyAlias set to that name).`,
 		Example: `  emr-accessd known-hosts --node core:0 j-2AXXXXXXGAPLF
-  KnownHostsCommand /usr/bin/emr-accessd known-hosts j-2AXXXXXXGAPLF   # in ~/.ssh/config`,
+  KnownHostsCommand /usr/bin/emr-accessd known-hosts j-2AXXXXXXGAPLF`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !clusterID.MatchString(args[0]) {

@@ -322,6 +322,18 @@ func TestLinger(t *testing.T) {
 	}
 	l.logout()
 
+	// What fails leaves nothing, not even her service manager.
+	out, err = l.m.Run(t.Context(), program, "install", "--user", "alice", "--linger", "--env", "EMR_ACCESSD_STATE=/proc/no")
+	if err == nil {
+		t.Errorf("it is installed:\n%s", out)
+	}
+	l.says(out, "nothing was changed")
+	if l.lingers() {
+		t.Error("she lingers all the same")
+	}
+	l.until("the end of her service manager", func() bool { _, err := os.Stat(l.m.Path(runtime + "/systemd/private")); return err != nil })
+	l.missing(userFiles...)
+
 	l.says(l.root(program, "install", "--user", "alice", "--linger"), "a service of your user", l.here().String()+"/32")
 	l.move() // nobody has logged in
 	l.login()
