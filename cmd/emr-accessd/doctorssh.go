@@ -218,7 +218,7 @@ func (p *patient) logIn(ctx context.Context) finding {
 		return finding{}
 	}
 	if a, is := errors.AsType[*sshsession.AuthError](err); is {
-		return bad(oneLine(a), fmt.Sprintf("name the private key of the cluster's key pair %s with -i; check the user (-l, on EMR usually hadoop)", p.cluster.KeyName))
+		return bad(oneLine(a), loginHint(a, p.cluster.KeyName))
 	}
 	if err != nil {
 		return bad(oneLine(err), joinHints(err, "try again"))

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/emr-accessd/emr-accessd/internal/awsclient"
+	"github.com/emr-accessd/emr-accessd/internal/config"
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/spf13/cobra"
@@ -49,12 +50,7 @@ func parseNode(s string) (nodeChoice, error) {
 		return nodeChoice{instance: s}, nil
 	}
 	role, which, found := strings.Cut(strings.ToLower(s), ":")
-	switch role {
-	case "master":
-		role = awsclient.RolePrimary
-	case "slave":
-		role = awsclient.RoleCore
-	}
+	role = config.NodeType(role)
 	if !slices.Contains(roles, role) {
 		return nodeChoice{}, bad
 	}
