@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -113,6 +114,9 @@ func (a *app) entries(cmd *exec.Cmd) error {
 		line, end := lines.ReadBytes('\n')
 		if end != nil {
 			return cmd.Wait()
+		}
+		if !bytes.HasPrefix(line, []byte("{")) { // "-- No entries --"
+			continue
 		}
 		r, err := daemonlog.ParseJournal(line)
 		if err == nil {

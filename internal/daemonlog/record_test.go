@@ -26,7 +26,11 @@ func TestParseLineReadsWhatIsWritten(t *testing.T) {
 		for _, journal := range []bool{false, true} {
 			var b strings.Builder
 			begin := time.Now().Add(-time.Millisecond)
-			slog.New(NewHandler(&b, slog.LevelDebug, journal)).Log(t.Context(), level, msg, attrs...)
+			rec := slog.NewRecord(time.Now(), level, msg, 0)
+			rec.Add(attrs...)
+			if err := NewHandler(&b, slog.LevelDebug, journal).Handle(t.Context(), rec); err != nil {
+				t.Fatal(err)
+			}
 			line := strings.TrimSuffix(b.String(), "\n")
 			if strings.Contains(line, "\n") {
 				t.Fatalf("%q is more than a line", line)
