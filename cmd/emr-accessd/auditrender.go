@@ -77,13 +77,14 @@ func rolesText(nodes []sgsync.AuditNode, ids []string) string {
 
 func renderAuditReach(w io.Writer, t auditTarget) {
 	switch {
-	case !t.Complete:
-		fmt.Fprintf(w, "  not everything could be read: others may reach port %d than those who are named here\n", t.Port)
+	case len(t.Reach) == 0 && !t.Complete:
+		fmt.Fprintf(w, "  who can reach port %d is not known: not everything could be read\n", t.Port)
+		return
 	case len(t.Reach) == 0:
 		fmt.Fprintf(w, "  nobody can reach port %d: no rule admits anybody\n", t.Port)
-	}
-	if len(t.Reach) == 0 {
 		return
+	case !t.Complete:
+		fmt.Fprintf(w, "  not everything could be read: others than those who are named here may reach port %d\n", t.Port)
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "  WHO\tSOURCE\tOPENS\tTO\tBY RULE\tNOTE")
