@@ -66,6 +66,10 @@ func (a *auditor) account() {
 		if u.Needs != "" {
 			text, remedy = fmt.Sprintf("Could not look at %s: needs %s.", u.What, u.Needs), "Let somebody look who has the permission, or ask for it."
 		}
-		a.find("not-looked-at", Low, []string{}, text, remedy)
+		severity := Medium
+		if u.Aside {
+			severity = Low
+		}
+		a.find("not-looked-at", severity, []string{}, text, remedy)
 	}
 }

@@ -144,7 +144,7 @@ func TestAuditFindings(t *testing.T) {
 		{name: "block excepts the port", more: func(s *Survey) { s.Block = &PublicBlock{Block: true, Except: [][2]int{{1, 2}, {22, 22}}} }, rule: Rule{CIDR: pfx("198.51.100.7/32")}, want: "info block-public-access-excepts-port"},
 		{name: "block excepts a range", more: func(s *Survey) { s.Block = &PublicBlock{Block: true, Except: [][2]int{{20, 30}}} }, rule: Rule{CIDR: pfx("198.51.100.7/32")}, want: "low block-public-access-excepts-port"},
 		{name: "block excepts another", more: func(s *Survey) { s.Block = &PublicBlock{Block: true, Except: [][2]int{{80, 80}}} }, rule: Rule{CIDR: pfx("198.51.100.7/32")}},
-		{name: "a gap", more: func(s *Survey) { s.Unseen = []Unseen{{What: "X", Needs: "ec2:Y"}} }, rule: Rule{CIDR: pfx("198.51.100.7/32")}, want: "low not-looked-at"},
+		{name: "a gap", more: func(s *Survey) { s.Unseen = []Unseen{{What: "X", Needs: "ec2:Y"}} }, rule: Rule{CIDR: pfx("198.51.100.7/32")}, want: "medium not-looked-at"},
 		{name: "nearly full", more: func(s *Survey) { s.Quota = 1 }, rule: Rule{CIDR: pfx("198.51.100.7/32")}, want: "medium quota-full"},
 		{name: "a list weighs what it may hold", more: func(s *Survey) { s.Quota, s.Lists = 6, []PrefixList{list("192.0.2.0/24")} }, rule: Rule{PrefixList: teamList}, want: "low quota-near"},
 		{name: "a group that is nowhere", more: func(s *Survey) { s.Nodes[0].Groups = []string{otherGroup} }, rule: managed(key, now), want: "medium group-not-on-node"},

@@ -54,7 +54,9 @@ func TestAuditTexts(t *testing.T) {
 		{host, except([2]int{22, 22}, [2]int{20, 30}, [2]int{30, 40}), []string{"low" + fmt.Sprintf(excepts, "ports 20-30"), "info" + fmt.Sprintf(excepts, "port 22")}},
 		{host, except([2]int{22, 30}), []string{"low" + fmt.Sprintf(excepts, "ports 22-30")}},
 		{host, except([2]int{10, 22}), []string{"low" + fmt.Sprintf(excepts, "ports 10-22")}},
-		{host, func(s *Survey) { s.Unseen = []Unseen{{What: "X", Needs: "ec2:Y"}, {What: "Z", Why: "it failed"}} }, []string{"low not-looked-at []: Could not look at X: needs ec2:Y.", "low not-looked-at []: Could not look at Z: it failed."}},
+		{host, func(s *Survey) {
+			s.Unseen = []Unseen{{What: "X", Needs: "ec2:Y"}, {What: "Z", Why: "it failed", Aside: true}}
+		}, []string{"medium not-looked-at []: Could not look at X: needs ec2:Y.", "low not-looked-at []: Could not look at Z: it failed."}},
 	} {
 		var got []string
 		for _, f := range Audit(with(tt.rule, tt.more)).Findings {
