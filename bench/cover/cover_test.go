@@ -12,11 +12,11 @@ import (
 const profile = `mode: atomic
 github.com/emr-accessd/emr-accessd/internal/b/x.go:1.1,2.2 3 0
 github.com/emr-accessd/emr-accessd/internal/b/y.go:1.1,2.2 1 0
-github.com/emr-accessd/emr-accessd/internal/a/x.go:1.1,2.2 4 18446744073709551615
+github.com/emr-accessd/emr-accessd/internal/a/x.go:1.1,2.2 400 18446744073709551615
 mode: atomic
 github.com/emr-accessd/emr-accessd/internal/b/x.go:1.1,2.2 3 7
 github.com/emr-accessd/emr-accessd/internal/b/y.go:1.1,2.2 1 0
-github.com/emr-accessd/emr-accessd/internal/a/x.go:1.1,2.2 4 0
+github.com/emr-accessd/emr-accessd/internal/a/x.go:1.1,2.2 400 0
 `
 
 func TestRun(t *testing.T) {
@@ -56,13 +56,13 @@ func TestRun(t *testing.T) {
 		if want := "4  3   75.0     75  internal/b"; !strings.Contains(strings.Join(strings.Fields(out.String()), " "), strings.Join(strings.Fields(want), " ")) {
 			t.Errorf("%q is missing in\n%s", want, &out)
 		}
-		if want := "8 7 87.5 all"; !strings.HasSuffix(strings.Join(strings.Fields(out.String()), " "), want) {
+		if want := "404 403 99.8 all"; !strings.HasSuffix(strings.Join(strings.Fields(out.String()), " "), want) {
 			t.Errorf("%q is missing in\n%s", want, &out)
 		}
 		if err := run([]string{"-floors", floors, "-set", file}, &out, &progress); err != nil {
 			t.Fatal(err)
 		}
-		if text, err := os.ReadFile(floors); err != nil || !strings.HasSuffix(string(text), "\ninternal/a 98\ninternal/b 73\n") {
+		if text, err := os.ReadFile(floors); err != nil || !strings.HasSuffix(string(text), "\ninternal/a 98\ninternal/b 0\n") {
 			t.Errorf("%v\n%s", err, text)
 		}
 		out.Reset()

@@ -14,9 +14,12 @@ import (
 
 const module = "github.com/emr-accessd/emr-accessd/"
 
-// margin is how far a floor is below what was measured, in percent: tests that wait for chance do not always run the
-// same.
-const margin = 2
+// A floor is this far below what was measured, in percent and in statements at least: tests that wait for chance do not
+// always run the same, and in a small package a statement is much.
+const (
+	margin     = 2
+	fewestLess = 3
+)
 
 // share is how much of a package the tests run.
 type share struct {
@@ -113,9 +116,10 @@ func readFloors(text string) (map[string]int, error) {
 func floorsOf(a answer) string {
 	var b strings.Builder
 	b.WriteString("# How much of each package the tests must run, in percent, as root with all peers (CI=true): what was measured,\n" +
-		"# less two points. `go run ./bench/cover -set PROFILE` writes this file.\n")
+		"# less two points, and three statements at least. `go run ./bench/cover -set PROFILE` writes this file.\n")
 	for _, s := range a.Packages {
-		fmt.Fprintf(&b, "%s %d\n", s.Package, max(0, int(s.Percent)-margin))
+		floor := min(int(s.Percent)-margin, (s.Run-fewestLess)*100/max(s.Statements, 1))
+		fmt.Fprintf(&b, "%s %d\n", s.Package, max(0, floor))
 	}
 	return b.String()
 }
