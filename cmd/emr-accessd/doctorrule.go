@@ -139,7 +139,7 @@ func (p *patient) lookAtOthers(context.Context) finding {
 	s := p.survey.Survey
 	s.From = p.me
 	res := sgsync.Audit(s)
-	p.admitted = res.From
+	p.shut = res.From != nil && !res.From.Admits && res.Complete
 	var public []string
 	for _, r := range res.Reach {
 		if r.Kind == sgsync.ReachPublic && r.Effective {
@@ -151,16 +151,12 @@ func (p *patient) lookAtOthers(context.Context) finding {
 		f := ok("everybody is admitted, by " + strings.Join(public, ", "))
 		f.notes = []string{"that you get in proves nothing about your rule, and nobody is kept out: emr-accessd close-public " + p.target.Label}
 		return f
+	case res.From == nil && !res.Complete:
+		return notKnown("no rule that could be read admits everybody, but not everything could be read", "ask for what `emr-accessd policy` prints")
 	case res.From == nil:
 		return ok("no rule admits everybody")
 	}
 	return ok(res.From.Why)
-}
-
-// shut reports that it is certain that no rule admits the own address.
-func (p *patient) shut() bool {
-	return p.admitted != nil && !p.admitted.Admits && !slices.ContainsFunc(p.survey.Groups, func(g sgsync.AuditGroup) bool { return g.Unread }) &&
-		!slices.ContainsFunc(p.survey.Lists, func(l sgsync.PrefixList) bool { return l.Unread })
 }
 
 // lookAtACL judges the network ACL of the node's subnet.

@@ -44,7 +44,7 @@ func (p *patient) lookAtTCP(ctx context.Context) finding {
 	if !is {
 		return failure(err)
 	}
-	return judgeDial(de.Problem, oneLine(err), p.shut())
+	return judgeDial(de.Problem, oneLine(err), p.shut)
 }
 
 // judgeDial says what a failed TCP connection means.

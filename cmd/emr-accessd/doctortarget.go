@@ -14,7 +14,6 @@ import (
 	"github.com/emr-accessd/emr-accessd/internal/awsclient"
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
-	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
 // patient is one target with what the looks at it found. Each field is set by one look, and read by those that
@@ -32,7 +31,7 @@ type patient struct {
 	nic      awsclient.Interface
 	survey   *surveyed
 	me       netip.Addr // my address in the family of host, once it is known
-	admitted *sgsync.Admission
+	shut     bool       // it is certain that no rule admits me
 	conn     net.Conn
 	verified bool
 	locked   bool // the key that fits needs a passphrase
