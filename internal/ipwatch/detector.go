@@ -142,7 +142,7 @@ func readRoots(name string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("ca-file: %w", err)
 	}
 	defer file.Close()
-	pem, err := io.ReadAll(io.LimitReader(file, maxCAFile+1))
+	pem, err := io.ReadAll(io.LimitReader(file, int64(maxCAFile)+1))
 	if err != nil {
 		return nil, fmt.Errorf("ca-file: %w", err)
 	}
@@ -182,7 +182,12 @@ func (d *Detector) localAddr(f Family, to netip.Addr) (netip.Addr, error) {
 		return netip.Addr{}, err
 	}
 	defer c.Close()
-	local := addrPort(c.LocalAddr()).Addr()
+	return localOf(c.LocalAddr())
+}
+
+// localOf is the local address of a connected socket.
+func localOf(a net.Addr) (netip.Addr, error) {
+	local := addrPort(a).Addr()
 	if !local.IsValid() || local.IsUnspecified() {
 		return netip.Addr{}, errors.New("the system names no local address")
 	}
@@ -195,9 +200,11 @@ func (d *Detector) interfaceAddrs() ([]netip.Prefix, error) {
 		return d.InterfaceAddrs()
 	}
 	list, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, err
-	}
+	return prefixesOf(list), err
+}
+
+// prefixesOf are the addresses of interfaces with their prefix lengths. What is none is left out.
+func prefixesOf(list []net.Addr) []netip.Prefix {
 	var as []netip.Prefix
 	for _, a := range list {
 		if n, ok := a.(*net.IPNet); ok {
@@ -207,5 +214,5 @@ func (d *Detector) interfaceAddrs() ([]netip.Prefix, error) {
 			}
 		}
 	}
-	return as, nil
+	return as
 }

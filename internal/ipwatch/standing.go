@@ -115,8 +115,8 @@ func gather(run []Verdict) gathered {
 	return g
 }
 
+// distinct sorts the list itself.
 func distinct(as []netip.Addr) []netip.Addr {
-	as = slices.Clone(as)
 	slices.SortFunc(as, netip.Addr.Compare)
 	return slices.Compact(as)
 }
@@ -126,8 +126,8 @@ func distinct(as []netip.Addr) []netip.Addr {
 func ownRange(as []netip.Addr) (netip.Prefix, bool) {
 	const smallest, largest = 31, 28
 	for bits := smallest; bits >= largest; bits-- {
-		p, err := as[0].Prefix(bits)
-		if err == nil && as[0].Is4() && !slices.ContainsFunc(as, func(a netip.Addr) bool { return !p.Contains(a) }) {
+		p := netip.PrefixFrom(as[0], bits).Masked()
+		if as[0].Is4() && !slices.ContainsFunc(as, func(a netip.Addr) bool { return !p.Contains(a) }) {
 			return p, true
 		}
 	}
