@@ -242,6 +242,20 @@ func TestNoRoute(t *testing.T) {
 	}
 }
 
+// TestNoRouteToSources: without a way to its sources, IPv4 is not absent, even where there is one to the internet.
+func TestNoRouteToSources(t *testing.T) {
+	t.Parallel()
+	d, err := ipwatch.NewDetector(ipwatch.Config{Policy: ipwatch.Policy{Agree: 1}, Sources: []ipwatch.Source{{Operator: "mine", URL: "https://192.0.2.1/"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.LocalAddr = routes(map[string]string{"192.0.2.1": "", "198.41.0.4": "192.168.1.5"})
+	d.InterfaceAddrs = func() ([]netip.Prefix, error) { return hosts(addrs("192.168.1.5")), nil }
+	if o := d.Observe(t.Context(), ipwatch.V4); !o.NoRoute || o.Absent {
+		t.Errorf("no route %t, absent %t", o.NoRoute, o.Absent)
+	}
+}
+
 // TestRouteToLiteralSource: without any route to the internet, an echo on loopback is still asked.
 func TestRouteToLiteralSource(t *testing.T) {
 	t.Parallel()

@@ -176,7 +176,7 @@ func (d *Detector) localAddr(f Family, to netip.Addr) (netip.Addr, error) {
 	}
 	c, err := net.DialUDP(f.udp(), from, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 22)))
 	switch {
-	case err != nil && noRouteErrno(err):
+	case noRouteErrno(err):
 		return netip.Addr{}, fmt.Errorf("%w to %s", ErrNoRoute, to)
 	case err != nil:
 		return netip.Addr{}, err

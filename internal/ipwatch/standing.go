@@ -108,17 +108,17 @@ func gather(run []Verdict) gathered {
 		}
 	}
 	for _, as := range of {
-		g.several = g.several || len(distinct(as)) > 1
+		if len(distinct(as)) > 1 {
+			g.several = true
+		}
 	}
 	g.all, g.required = distinct(g.all), distinct(g.required)
 	g.others = slices.DeleteFunc(distinct(g.others), func(a netip.Addr) bool { return slices.Contains(g.required, a) })
 	return g
 }
 
-// distinct sorts the list itself.
 func distinct(as []netip.Addr) []netip.Addr {
-	slices.SortFunc(as, netip.Addr.Compare)
-	return slices.Compact(as)
+	return slices.Compact(slices.SortedFunc(slices.Values(as), netip.Addr.Compare))
 }
 
 // ownRange is the smallest range with all addresses, when it is as small as what a company with one line has: /28 and
