@@ -78,6 +78,24 @@ func TestPrefixesOf(t *testing.T) {
 	}
 }
 
+// TestInterfacesOf: the loopback interface is left out, and one counts as up when it has a carrier, too.
+func TestInterfacesOf(t *testing.T) {
+	t.Parallel()
+	lo := loopback(t)
+	as := func(name string, f net.Flags) net.Interface {
+		return net.Interface{Index: lo.Index, Name: name, Flags: f}
+	} // with its addresses
+	got := ipwatch.InterfacesOf([]net.Interface{lo, as("a", net.FlagUp|net.FlagRunning), as("b", net.FlagUp), as("c", net.FlagRunning)})
+	if len(got) != 3 {
+		t.Fatalf("%+v", got)
+	}
+	for n, i := range got {
+		if i.Name != "abc"[n:n+1] || i.Up != (i.Name == "a") || !slices.Contains(i.Addrs, netip.MustParseAddr("127.0.0.1")) {
+			t.Errorf("%+v", i)
+		}
+	}
+}
+
 // TestInterfaceAddrsOfThisComputer: loopback is on every computer.
 func TestInterfaceAddrsOfThisComputer(t *testing.T) {
 	t.Parallel()
