@@ -233,6 +233,19 @@ func TestWatcherWakes(t *testing.T) {
 		w.sleep(time.Minute)
 		w.want()
 	})
+	synctest.Test(t, func(t *testing.T) { // a network that never rests and shows nothing new does not put the look off
+		w := watch(t, nil)
+		defer w.stop()
+		w.routed.Store(false)
+		w.event(ipwatch.HintWake, true, "woke")
+		w.sleep(time.Second)
+		w.routed.Store(true)
+		for range 10 {
+			w.event(ipwatch.HintAddress, false, "renewed")
+			w.sleep(400 * time.Millisecond)
+		}
+		w.want(ipwatch.HintWake)
+	})
 	synctest.Test(t, func(t *testing.T) { // never any network: it is looked at once all the same, for the status
 		w := watch(t, nil)
 		defer w.stop()
