@@ -209,10 +209,20 @@ func prefixesOf(list []net.Addr) []netip.Prefix {
 	for _, a := range list {
 		if n, ok := a.(*net.IPNet); ok {
 			ones, bits := n.Mask.Size()
-			if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Unmap().BitLen() == bits {
-				as = append(as, netip.PrefixFrom(ip.Unmap(), ones))
+			if ip := ipOf(n); ip.IsValid() && ip.BitLen() == bits {
+				as = append(as, netip.PrefixFrom(ip, ones))
 			}
 		}
 	}
 	return as
+}
+
+// ipOf is the address of an interface, whatever its mask; the zero Addr where it is none.
+func ipOf(a net.Addr) netip.Addr {
+	n, ok := a.(*net.IPNet)
+	if !ok {
+		return netip.Addr{}
+	}
+	ip, _ := netip.AddrFromSlice(n.IP)
+	return ip.Unmap()
 }

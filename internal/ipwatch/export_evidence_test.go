@@ -19,6 +19,7 @@ var (
 	ViaInterface = Hop.viaInterface
 	TunnelOf     = (*Detector).tunnelOf
 	PrefixesOf   = prefixesOf
+	IPOf         = ipOf
 	LocalOf      = localOf
 )
 

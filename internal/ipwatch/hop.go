@@ -50,7 +50,7 @@ func (d *Detector) tunnelOf(local netip.Addr) bool {
 	list, _ := net.Interfaces() // what cannot be listed is no tunnel
 	for _, i := range list {
 		addrs, _ := i.Addrs()
-		if slices.ContainsFunc(prefixesOf(addrs), func(p netip.Prefix) bool { return p.Addr() == local }) {
+		if slices.ContainsFunc(addrs, func(a net.Addr) bool { return ipOf(a) == local }) {
 			return unshared(i.Flags)
 		}
 	}

@@ -76,6 +76,14 @@ func TestPrefixesOf(t *testing.T) {
 	if want := addrPrefixes("192.168.1.5/24", "2600:1f18::7/64"); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
+	for want, a := range map[string]net.Addr{
+		"10.0.0.2":   &net.IPNet{IP: net.IPv4(10, 0, 0, 2), Mask: net.IPv4Mask(255, 0, 255, 0)},
+		"invalid IP": &net.UnixAddr{}, "10.0.0.3": &net.IPNet{IP: net.IPv4(10, 0, 0, 3)},
+	} {
+		if got := ipwatch.IPOf(a); got.String() != want {
+			t.Errorf("%v is %s, want %s", a, got, want)
+		}
+	}
 }
 
 // TestInterfacesOf: the loopback interface is left out, and one counts as up when it has a carrier, too.

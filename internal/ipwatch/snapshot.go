@@ -120,8 +120,8 @@ func interfacesOf(list []net.Interface) []Interface {
 		}
 		addrs, _ := n.Addrs() // one that went away since it was listed has none
 		i := Interface{Name: n.Name, Up: n.Flags&(net.FlagUp|net.FlagRunning) == net.FlagUp|net.FlagRunning}
-		for _, p := range prefixesOf(addrs) {
-			i.Addrs = append(i.Addrs, p.Addr())
+		for _, a := range addrs {
+			i.Addrs = append(i.Addrs, ipOf(a)) // the zero Addr is none: Take leaves it out
 		}
 		all = append(all, i)
 	}
