@@ -63,7 +63,7 @@ func measureIdle(ctx context.Context, o options, dir string, progress io.Writer)
 		return nil, fmt.Errorf("there is no rule: what waits here is not what it should be; the program wrote:\n%s", d.Log())
 	}
 	begin := time.Now()
-	result := &idle{Results: []waiting{{Who: "emr-accessd (interval 30s)"}, {Who: "a program that sleeps"}}}
+	result := &idle{where: whereabouts(), Results: []waiting{{Who: "emr-accessd (interval 30s)"}, {Who: "a program that sleeps"}}}
 	pids := []int{d.PID, asleep}
 	start := make([]usage, len(pids))
 	for i, pid := range pids {
@@ -85,7 +85,7 @@ func measureIdle(ctx context.Context, o options, dir string, progress io.Writer)
 			return nil, err
 		}
 		r := &result.Results[i]
-		r.Switches, r.CPUms, r.RSSkB = end.switches-start[i].switches, float64(end.cpu-start[i].cpu)/1e6, end.rss
+		r.Switches, r.CPUms, r.RSSkB, r.AnonKB = end.switches-start[i].switches, float64(end.cpu-start[i].cpu)/1e6, end.rss, end.anon
 	}
 	after, err := traffic(w.Laptop)
 	result.Results[0].Bytes = after - bytes // the other one has no socket
@@ -120,6 +120,7 @@ type usage struct {
 	switches int64
 	cpu      int64 // ns
 	rss      int64 // KiB, now
+	anon     int64 // KiB of that which are in no file: the process's own
 }
 
 // usageOf adds up the threads of a process. The kernel counts for each thread (proc_pid_status(5), and schedstat in the
@@ -149,6 +150,8 @@ func usageOf(pid int) (u usage, err error) {
 				u.switches += n
 			case "VmRSS":
 				u.rss = n
+			case "RssAnon":
+				u.anon = n
 			}
 		}
 		stat, err := os.ReadFile(filepath.Join(task, "schedstat"))
