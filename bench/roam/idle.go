@@ -75,6 +75,8 @@ func measureIdle(ctx context.Context, o options, dir string, progress io.Writer)
 	if err != nil {
 		return nil, err
 	}
+	w.Cloud.Sim.ResetCalls()
+	echoes, stuns := asked(w)
 	if err := wait(ctx, o.idle); err != nil {
 		return nil, err
 	}
@@ -89,7 +91,22 @@ func measureIdle(ctx context.Context, o options, dir string, progress io.Writer)
 	}
 	after, err := traffic(w.Laptop)
 	result.Results[0].Bytes = after - bytes // the other one has no socket
+	result.Calls = len(w.Cloud.Sim.Calls())
+	result.Echoes, result.STUN = asked(w)
+	result.Echoes, result.STUN = result.Echoes-echoes, result.STUN-stuns
 	return result, err
+}
+
+// asked is how often the sources of the address and the STUN servers of a world have been asked.
+func asked(w *netlab.World) (echoes, stuns int) {
+	for _, e := range w.Echoes {
+		echoes += len(e.Asked())
+	}
+	for _, s := range w.STUN {
+		times, _ := s.Asked()
+		stuns += len(times)
+	}
+	return echoes, stuns
 }
 
 // startSleeper builds and starts the program that does nothing.

@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	o.script = o.script && o.idle == 0
-	if err := errors.Join(netlab.Available(), scriptOf(&o)); err != nil {
+	if err := errors.Join(netlab.Available(), o.findScript()); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "roam-")

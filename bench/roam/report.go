@@ -148,6 +148,9 @@ func (c *changes) table(w io.Writer) {
 type idle struct {
 	where
 	Seconds float64   `json:"seconds"`
+	Calls   int       `json:"aws_calls"`
+	Echoes  int       `json:"requests_to_echoes"`
+	STUN    int       `json:"stun_exchanges"`
 	Results []waiting `json:"results"`
 }
 
@@ -169,4 +172,5 @@ func (i *idle) table(w io.Writer) {
 		fmt.Fprintf(tw, "%s\t%d\t%.1f ms\t%d\t%.1f MB\t%.1f MB\t\n", r.Who, r.Switches, r.CPUms, r.Bytes, float64(r.RSSkB)/1024, float64(r.AnonKB)/1024)
 	}
 	_ = tw.Flush()
+	fmt.Fprintf(w, "\nIn that time there were %d calls to AWS, %d requests to the sources of the address, and %d STUN exchanges.\n", i.Calls, i.Echoes, i.STUN)
 }

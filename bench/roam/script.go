@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ type job struct {
 
 	running sync.Mutex // held during a run
 	mu      sync.Mutex
-	starts  []time.Time
+	starts  []time.Time // of the runs
 }
 
 // measureScripts measures a script of the AWS CLI that cron runs, in a world of its own and after all else: what a run takes
@@ -69,12 +70,12 @@ func measureScripts(ctx context.Context, o options, dir string, progress io.Writ
 	for _, j := range jobs {
 		wg.Go(func() {
 			if err := j.run(ctx, t.w); err != nil {
-				stop(fmt.Errorf("the script of %s: %w", j.name, err)) // nobody meets a figure that this did not disturb
+				stop(fmt.Errorf("the script that runs every %s: %w", j.name, err))
 			}
 		})
 	}
 	if err := t.scripted(ctx, o.n, jobs, progress); err != nil {
-		return nil, errors.Join(err, context.Cause(ctx))
+		return nil, cmp.Or(context.Cause(ctx), err)
 	}
 	rows := make([]row, len(jobs))
 	for i, j := range jobs {
@@ -116,12 +117,15 @@ func (t *track) scripted(ctx context.Context, n int, jobs []*job, progress io.Wr
 		for _, j := range jobs {
 			longest = max(longest, j.real/time.Duration(j.scale))
 		}
-		if err := errors.Join(wait(ctx, rand.N(2*longest)), t.atRest(ctx, jobs, func() error {
+		if err := wait(ctx, rand.N(2*longest)); err != nil {
+			return err
+		}
+		if err := t.atRest(ctx, jobs, func() error {
 			a := t.fresh(t.w.Home.Outer)
 			err := t.w.Home.Readdress(a)
 			t.changed(a)
 			return err
-		})); err != nil {
+		}); err != nil {
 			return err
 		}
 		fmt.Fprintf(progress, "script change %d of %d\n", i+1, n)
@@ -199,6 +203,8 @@ func (j *job) row(t *track) row {
 	short := j.real / time.Duration(j.scale)
 	r := row{Who: "script of aws every " + j.name, Interval: short.String(), interval: short, Scale: j.scale}
 	calls := t.w.Cloud.Sim.Calls()
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	for _, a := range t.order {
 		began := t.began[a.String()]
 		opened := openedIn(calls, j.group, a.String())
@@ -213,10 +219,13 @@ func (j *job) row(t *track) row {
 	return r.done()
 }
 
-// scriptOf finds what the scripts need.
-func scriptOf(o *options) (err error) {
-	if o.script {
-		o.aws, err = cron.FindAWS(o.aws)
+// findScript finds what the script needs.
+func (o *options) findScript() (err error) {
+	if !o.script {
+		return nil
+	}
+	if o.aws, err = cron.FindAWS(o.aws); err != nil {
+		err = fmt.Errorf("%w; -script=false leaves it out", err)
 	}
 	return err
 }
