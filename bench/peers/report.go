@@ -141,8 +141,8 @@ func (r result) table(out io.Writer) error {
 		return err
 	}
 	_, err := fmt.Fprintf(out, `
-The day of emr-accessd: %d looks for drift, each with the calls and the CPU of a sync (the daemon is not started
-anew for each and takes less: go run ./bench/roam -idle 1h), %d looks at the own address and %d STUN exchanges.
+The day of emr-accessd is reckoned: %d looks for drift, each with the calls and the CPU of a sync, and the bytes of %d looks
+at the own address and %d STUN exchanges. What the daemon takes is measured by: go run ./bench/roam -idle 1h
 emr-accessd is one file of %.1f MB. Bytes are those of TCP and UDP, TLS in them.
 `, driftsADay, looksADay, stunsADay, float64(r.Size)/1e6)
 	return err
