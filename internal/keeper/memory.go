@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -20,9 +19,12 @@ func (s *State) placed(id, group string, cidr netip.Prefix) {
 
 // admits reports whether a rule of ours in a group is known to admit an address.
 func (s *State) admits(group string, p netip.Prefix) bool {
-	return slices.ContainsFunc(slices.Collect(maps.Values(s.Rules)), func(m RuleMemory) bool {
-		return m.Group == group && len(m.CIDRs) > 0 && m.CIDRs[0] == p
-	})
+	for _, m := range s.Rules {
+		if m.Group == group && len(m.CIDRs) > 0 && m.CIDRs[0] == p {
+			return true
+		}
+	}
+	return false
 }
 
 // cloned notices that somebody moves rules in our name: this disk was copied with its machine id. The copy
@@ -90,7 +92,7 @@ func (r *round) before(group string, c sgsync.Change) error {
 	}
 	r.wrote = true
 	r.st.Status.NextRound = time.Time{} // until the end of this round: if it is killed, a whole one is due
-	return r.Store.saveSoon(r.st)
+	return r.Store.saveJournal(r.st, group, true)
 }
 
 // after replaces the intents of a group by what became of them.
@@ -126,7 +128,7 @@ func (r *round) after(w *groupWork, view sgsync.View, res sgsync.Result) {
 	}
 	if len(res.Journal) > 0 {
 		w.soon(r.wall().Add(sgsync.Sigma)) // look once more when the reads have caught up
-		if err := r.Store.saveSoon(r.st); err != nil {
+		if err := r.Store.saveJournal(r.st, w.id, false); err != nil {
 			w.warnings = append(w.warnings, err.Error())
 		}
 	}
