@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
@@ -53,31 +52,6 @@ func (r *round) cloned(raw sgsync.View, me sgsync.Me) bool {
 func settled(rule sgsync.Rule, me sgsync.Me, now time.Time) bool {
 	l, ok := sgsync.ParseLease(me.Key(), rule.Tags[me.Key()])
 	return ok && l.Err == nil && l.Live(now) && !now.Before(l.FirmFrom)
-}
-
-// forget drops what was remembered of rules that are there no more.
-func (r *round) forget() {
-	for id := range r.st.Bare {
-		if !r.bare[id] {
-			delete(r.st.Bare, id)
-		}
-	}
-	for group, times := range r.st.Lost {
-		if len(times) == 0 || r.now.Sub(times[len(times)-1]) > LostWindow {
-			delete(r.st.Lost, group)
-		}
-	}
-	wanted := map[string]bool{}
-	for _, t := range r.all {
-		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
-			wanted[memoryKey(t, f)] = true
-		}
-	}
-	for key := range r.st.Families {
-		if !wanted[key] {
-			delete(r.st.Families, key)
-		}
-	}
 }
 
 // before puts on disk what is about to be done.
