@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/config"
@@ -30,11 +31,11 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 	if !temporary {
 		return closed, nil
 	}
-	lock := flock.New(sessionPath(k, t)+".lock", flock.SetPermissions(0o600))
 	// Before the first round: a session that ends gives the rule back only when no other has begun.
-	if _, err := lock.TryRLockContext(ctx, 50*time.Millisecond); err != nil {
+	lock, err := lockSession(ctx, sessionPath(k, t)+".lock")
+	if err != nil {
 		closed()
-		return nil, fmt.Errorf("session lock: %w", err)
+		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
@@ -59,6 +60,7 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 		}
 	}()
 	return func() {
+		defer tidySessions(k, time.Now())
 		closed()
 		stop()
 		<-done
@@ -80,6 +82,46 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 			a.giveBack(k, left)
 		}
 	}, nil
+}
+
+// lockSession takes a shared lock. The file may be tidied away between its opening and the lock.
+func lockSession(ctx context.Context, path string) (*flock.Flock, error) {
+	for {
+		lock := flock.New(path, flock.SetPermissions(0o600))
+		if _, err := lock.TryRLockContext(ctx, 50*time.Millisecond); err != nil {
+			return nil, fmt.Errorf("session lock: %w", err)
+		}
+		if inPlace(lock) {
+			return lock, nil
+		}
+		_ = lock.Unlock()
+	}
+}
+
+func inPlace(lock *flock.Flock) bool {
+	held, err := lock.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(lock.Path())
+	return err == nil && os.SameFile(held, there)
+}
+
+// tidySessions removes the files about targets that no session uses any more: each cluster would leave some for ever.
+func tidySessions(k *keeper.Keeper, now time.Time) {
+	files, _ := filepath.Glob(k.Store.Path("session-*.*"))
+	for _, f := range files {
+		path := strings.TrimSuffix(f, filepath.Ext(f))
+		lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+		if alone, err := lock.TryLock(); err != nil || !alone {
+			continue
+		}
+		if inPlace(lock) && !now.Before(handedOverAt(path)) {
+			_ = os.Remove(path + ".until")
+			_ = os.Remove(path + ".lock") // Windows keeps it, as it is open; it is empty
+		}
+		_ = lock.Unlock()
+	}
 }
 
 // renewed is the target of a session with a new end. It is false when somebody has revoked it: one that is gone before its
@@ -130,7 +172,11 @@ func handOver(k *keeper.Keeper, t keeper.Target) error {
 // handedOver is when the last session that was handed over is taken to have ended; the zero time for none. A file
 // that cannot be read is none: the lease is an hour in any case.
 func handedOver(k *keeper.Keeper, t keeper.Target) time.Time {
-	text, err := os.ReadFile(sessionPath(k, t) + ".until")
+	return handedOverAt(sessionPath(k, t))
+}
+
+func handedOverAt(path string) time.Time {
+	text, err := os.ReadFile(path + ".until")
 	if err != nil {
 		return time.Time{}
 	}
