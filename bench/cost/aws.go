@@ -19,16 +19,18 @@ type cloud struct {
 	*httptest.Server
 	sims  map[string]*awssim.Sim
 	vpcs  map[string]string // by region
+	nets  map[string]string // by region: the subnet of all nodes
 	made  int               // groups
 	far   atomic.Int64      // time.Duration
 	bytes atomic.Int64      // of all answers
 }
 
 func newCloud() *cloud {
-	c := &cloud{sims: map[string]*awssim.Sim{}, vpcs: map[string]string{}}
+	c := &cloud{sims: map[string]*awssim.Sim{}, vpcs: map[string]string{}, nets: map[string]string{}}
 	for _, region := range regions {
 		c.sims[region] = awssim.New(awssim.Options{Region: region, RuleQuota: 1000})
 		c.vpcs[region] = c.sims[region].AddVPC(false)
+		c.nets[region] = c.sims[region].AddSubnet(c.vpcs[region], true)
 	}
 	c.Server = httptest.NewServer(c)
 	return c
@@ -44,7 +46,8 @@ func (c *cloud) group(region string) string {
 func (c *cloud) cluster(region string) string {
 	g := c.group(region)
 	c.sims[region].AddRule(g, awssim.RuleSpec{FromPort: 8443, ToPort: 8443, CIDR: "207.171.167.25/32"})
-	return c.sims[region].AddCluster(awssim.ClusterSpec{Name: "etl", MasterGroup: g, CoreGroup: g, Nodes: []awssim.NodeSpec{{PublicIP: "203.0.113.9"}}})
+	return c.sims[region].AddCluster(awssim.ClusterSpec{Name: "etl", MasterGroup: g, CoreGroup: g, Subnet: c.nets[region],
+		Nodes: []awssim.NodeSpec{{PublicIP: "203.0.113.9", PrivateIP: fmt.Sprintf("10.20.%d.%d", c.made/250, 1+c.made%250)}}})
 }
 
 var signedFor = regexp.MustCompile(`Credential=[^/]+/[0-9]+/([a-z0-9-]+)/`)
