@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 )
 
 // sample is what a process has taken.
@@ -30,6 +30,7 @@ type sample struct {
 // lab is where processes are measured.
 type lab struct {
 	options
+	self     string // this program
 	dir      string
 	progress io.Writer
 	worlds   int
@@ -81,18 +82,19 @@ func (w *world) run(ctx context.Context, args ...string) (s sample, err error) {
 	for s.Runs < maxRuns {
 		s.Runs++
 		var out, messages bytes.Buffer
-		cmd := exec.CommandContext(ctx, w.binary, args...)
-		cmd.Env = []string{"HOME=" + w.home, "AWS_ENDPOINT_URL=" + w.URL, "AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=" + regions[0],
+		file := filepath.Join(w.home, "sample.json")
+		cmd := exec.CommandContext(ctx, w.self, append([]string{w.binary}, args...)...)
+		cmd.Env = []string{sampleFile + "=" + file, "HOME=" + w.home, "AWS_ENDPOINT_URL=" + w.URL, "AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=" + regions[0],
 			"EMR_ACCESSD_CONFIG=" + filepath.Join(w.home, "config.toml"), "EMR_ACCESSD_STATE=" + w.state()}
 		cmd.Stdout, cmd.Stderr = &out, &messages
-		began := time.Now()
 		err = cmd.Run()
-		s.Seconds += time.Since(began).Seconds()
-		if cmd.ProcessState == nil {
-			return s, err
+		one, rerr := readSample(file)
+		if rerr != nil {
+			return s, errors.Join(err, rerr, errors.New(messages.String()))
 		}
-		s.CPU += (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-		s.Peak = max(s.Peak, peakOf(cmd.ProcessState))
+		s.Seconds += one.Seconds
+		s.CPU += one.CPU
+		s.Peak = max(s.Peak, one.Peak)
 		s.Output = out.Len()
 		if err == nil {
 			break
@@ -108,6 +110,14 @@ func (w *world) run(ctx context.Context, args ...string) (s sample, err error) {
 		err = errors.Join(err, serr)
 	}
 	return s, err
+}
+
+func readSample(file string) (s sample, err error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return s, err
+	}
+	return s, errors.Join(json.Unmarshal(data, &s), os.Remove(file))
 }
 
 // typical runs the program some times and returns the run that took the middle time.

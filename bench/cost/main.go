@@ -25,6 +25,9 @@ type options struct {
 }
 
 func main() {
+	if file := os.Getenv(sampleFile); file != "" {
+		os.Exit(runner(os.Args[1:], file))
+	}
 	var o options
 	flag.BoolVar(&o.short, "short", false, "only small numbers, to see that it runs: half a minute")
 	flag.BoolVar(&o.json, "json", false, "print data instead of tables")
@@ -72,7 +75,11 @@ func run(ctx context.Context, o options, out, progress io.Writer) (err error) {
 			return fmt.Errorf("%w: %s", err, text)
 		}
 	}
-	l := &lab{options: o, dir: dir, progress: progress}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	l := &lab{options: o, self: self, dir: dir, progress: progress}
 	res := result{Date: time.Now().UTC().Format(time.RFC3339), CPUs: runtime.NumCPU(), RoundTrip: o.roundTrip.Seconds()}
 	for _, part := range []struct {
 		rows    *[]row
