@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"time"
@@ -19,7 +20,7 @@ func runner(args []string, file string) int {
 	began := time.Now()
 	err := cmd.Run()
 	if cmd.ProcessState == nil {
-		os.Stderr.WriteString(err.Error())
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	p := cmd.ProcessState
@@ -28,7 +29,7 @@ func runner(args []string, file string) int {
 		err = os.WriteFile(file, data, 0o600)
 	}
 	if err != nil {
-		os.Stderr.WriteString(err.Error())
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return p.ExitCode()
