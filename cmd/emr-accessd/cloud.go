@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,30 +38,61 @@ var errNoGroup = errors.New("EMR does not tell the cluster's security group yet"
 
 // Resolve finds the groups and nodes of a target. Groups come by id from the cluster's own description:
 // their names differ between accounts and years.
-func (c cloud) Resolve(ctx context.Context, t keeper.Target) (keeper.Place, error) {
-	if t.SecurityGroup != "" {
+func (c cloud) Resolve(ctx context.Context, t keeper.Target, was keeper.Place) (keeper.Place, error) {
+	switch {
+	case t.SecurityGroup != "":
 		g, err := c.Group(ctx, t.SecurityGroup)
 		if err != nil {
 			return keeper.Place{}, err
 		}
 		return keeper.Place{Name: g.Name, Groups: []string{g.ID}}, nil
+	case t.Cluster == "":
+		return c.resolvePattern(ctx, t, was)
 	}
-	if t.Cluster != "" {
-		return c.resolveCluster(ctx, t, t.Cluster)
-	}
-	ids, err := c.matching(ctx, t)
+	stood, err := c.stand(ctx, []string{t.Cluster}, was)
 	if err != nil {
 		return keeper.Place{}, err
 	}
-	all := keeper.Place{Uses: map[string][]string{}}
+	if p, ok := stood[t.Cluster]; ok && len(p.Groups) == len(was.Groups) && len(p.Nodes) == len(was.Nodes) {
+		p.Looks = was.Looks + 1
+		return p, nil
+	}
+	return c.resolveCluster(ctx, t, t.Cluster)
+}
+
+// resolvePattern finds the clusters that match now. When AWS refuses to list them or to describe more of them, those that are
+// known are returned with the error: nobody should be shut out for the others, and a search that begins anew each time
+// would never end where many clusters match.
+func (c cloud) resolvePattern(ctx context.Context, t keeper.Target, was keeper.Place) (keeper.Place, error) {
+	ids, refused := c.matching(ctx, t)
+	if refused != nil {
+		ids = was.Clusters
+	}
+	stood, err := c.stand(ctx, ids, was)
+	if err != nil {
+		return keeper.Place{}, errors.Join(refused, err)
+	}
+	all := keeper.Place{Uses: map[string][]string{}, Partial: refused != nil && was.Partial}
+	if len(stood) > 0 {
+		all.Looks = was.Looks + 1
+	}
 	for _, id := range ids {
-		p, err := c.resolveCluster(ctx, t, id)
+		var err error
+		p, ok := stood[id]
+		if !ok {
+			if refused != nil && transient(refused) { // the next would be refused too
+				all.Partial = true
+				continue
+			}
+			p, err = c.resolveCluster(ctx, t, id)
+		}
 		if errors.Is(err, errNoAdditional) || errors.Is(err, errNoGroup) {
 			all.Warnings = append(all.Warnings, err.Error()) // one odd cluster does not stop the others
 			continue
 		}
 		if err != nil {
-			return keeper.Place{}, err
+			refused, all.Partial = cmp.Or(refused, err), true
+			continue
 		}
 		if p.Ended {
 			continue
@@ -79,10 +111,10 @@ func (c cloud) Resolve(ctx context.Context, t keeper.Target) (keeper.Place, erro
 			all.Cluster, all.Name, all.State, all.KeyName = p.Cluster, p.Name, p.State, p.KeyName
 		}
 	}
-	if len(ids) == 0 {
+	if len(ids) == 0 && refused == nil {
 		all.Warnings = append(all.Warnings, fmt.Sprintf("no cluster matches %s now", t.Label))
 	}
-	return all, nil
+	return all, refused
 }
 
 // matching lists the active clusters that a name pattern and tags select.
@@ -149,7 +181,7 @@ func (c cloud) resolveCluster(ctx context.Context, t keeper.Target, id string) (
 		return keeper.Place{}, err
 	}
 	for _, n := range nodes {
-		p.Nodes = append(p.Nodes, keeper.Node{Instance: n.Instance, Role: n.Role, State: n.State, Public4: n.Public4, Private4: n.Private4, V6: n.V6})
+		p.Nodes = append(p.Nodes, keeper.Node{Cluster: cl.ID, Instance: n.Instance, Role: n.Role, State: n.State, Public4: n.Public4, Private4: n.Private4, V6: n.V6})
 		p.Unclear6 = p.Unclear6 || n.Detail != nil && !n.V6.IsValid()
 		if n.Detail != nil && len(p.Warnings) == 0 {
 			p.Warnings = append(p.Warnings, fmt.Sprintf("the nodes' IPv6 addresses are not known: %v", n.Detail))

@@ -45,7 +45,7 @@ asks), and opens a session there as hadoop, or runs one command. Without a clust
 shows a list to pick from.
 
 A cluster that is not in the configuration needs none: its rule is given back at
-the end of the session, unless the daemon runs or --keep says otherwise.
+the end of the session, unless the daemon runs, or --keep or --for says otherwise.
 
 When your address changes under a session, the rule is put in place again, and you are
 told. With --reconnect a session whose link is lost comes back by itself, as a new shell.

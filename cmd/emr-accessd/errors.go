@@ -167,6 +167,8 @@ func hints(err error) (out []string) {
 		{keeper.ErrUnstable, "set role_session_name in the profile of ~/.aws/config, for example to your user name"},
 		{keeper.ErrPrivate, `if you reach it through a VPN or Direct Connect, use --address local (address = "local" in the target); if not, AWS Systems Manager or an EC2 Instance Connect Endpoint gets you in without any rule`},
 		{keeper.ErrEnded, "name a running cluster; `emr-accessd clusters` shows them"},
+		{keeper.ErrPaused, "`emr-accessd resume` ends the pause"},
+		{keeper.ErrRevoked, "`emr-accessd connect` brings it back, and `emr-accessd sync`"},
 		{keeper.ErrRunning, "`emr-accessd status` shows what it does; `emr-accessd stop` ends the service"},
 		{sgsync.ErrQuota, "ask for more rules per security group (VPC quota L-0EA8095F), or remove rules that nobody uses"},
 		{sgsync.ErrNotPublic, "nothing was removed; run it again to see what is there now"},

@@ -26,6 +26,7 @@ func TestFleet(t *testing.T) {
 	fleetEnv(t)
 	for name, story := range map[string]func(*fleet){
 		"everybody wakes at nine":          wakeAtNine,
+		"the same, clusters go by name":    wakeByName,
 		"the API is down for an hour":      apiDown,
 		"the office has a new address":     officeMoves,
 		"an hour in which nothing happens": idleHour,
@@ -53,6 +54,12 @@ func wakeAtNine(f *fleet) {
 		time.AfterFunc(spreadOver(time.Minute, i, len(f.members)), m.wake)
 	}
 	f.await("access in the morning", 8*time.Hour, allowance(fleetWhole, 50, 5))
+}
+
+// wakeByName is the same where the configuration has names, so that EMR lists the clusters again and again.
+func wakeByName(f *fleet) {
+	f.names = true
+	wakeAtNine(f)
 }
 
 // idleHour: everybody has access, and nothing happens.

@@ -15,10 +15,11 @@ import (
 )
 
 // fleetWire is the way to AWS, with the throttling of an account in a region: a bucket for each API that all users share
-// ("Request throttling for the Amazon EC2 API": bucket size and refill rate a second). EMR's limits are not documented;
-// it gets those of EC2's reads.
+// ("Request throttling for the Amazon EC2 API": bucket size and refill rate a second; "Amazon EMR endpoints and quotas", where
+// the defaults of Service Quotas are much lower, and all calls to EMR share one more bucket).
 type fleetWire struct {
 	down  atomic.Bool
+	calm  atomic.Bool // nobody is throttled: what comes before a story
 	count *fleetCount
 	scale float64 // of the buckets
 
@@ -46,14 +47,29 @@ func limitOf(action string) (size, rate float64) {
 		return 50, 5
 	case "CreateTags", "DeleteTags":
 		return 100, 10
+	case "DescribeCluster":
+		return 10, 1 // L-81AF5123, L-D74118B4
+	case "ListInstances":
+		return 10, 0.5
+	case "ListClusters":
+		return 20, 0.5
+	case allEMR:
+		return 25, 5
 	}
 	return 100, 20
 }
 
-// admits takes a token of an API's bucket.
-func (w *fleetWire) admits(action string) bool {
+// allEMR is the bucket of all calls to EMR.
+const allEMR = "EMR"
+
+// admits takes a token of an API's bucket, and of EMR's.
+func (w *fleetWire) admits(action string, emr bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.take(action) && (!emr || w.take(allEMR))
+}
+
+func (w *fleetWire) take(action string) bool {
 	b := w.buckets[action]
 	if b == nil {
 		size, rate := limitOf(action)
@@ -91,7 +107,7 @@ func (w memberWire) RoundTrip(r *http.Request) (*http.Response, error) {
 	case wire.down.Load():
 		wire.count.add(action, "down")
 		return answer(r, http.StatusServiceUnavailable, "ServiceUnavailable"), nil
-	case action != "GetCallerIdentity" && !wire.admits(action):
+	case action != "GetCallerIdentity" && !wire.calm.Load() && !wire.admits(action, r.Header.Get("X-Amz-Target") != ""):
 		wire.count.add(action, "throttled")
 		return answer(r, http.StatusServiceUnavailable, "RequestLimitExceeded"), nil
 	}
@@ -186,6 +202,13 @@ func (c *fleetCount) all() (n int) {
 		}
 	}
 	return n
+}
+
+// done is the number of calls of an action that were not refused.
+func (c *fleetCount) done(action string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls[action]["done"]
 }
 
 func (c *fleetCount) String() string {

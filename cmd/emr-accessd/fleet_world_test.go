@@ -47,6 +47,7 @@ type fleet struct {
 	wire    *fleetWire
 	count   *fleetCount
 	dir     string
+	names   bool // targets are names
 	start   time.Time
 	running sync.WaitGroup
 
@@ -110,8 +111,12 @@ func (m *member) wake() {
 		m.t.Error(err)
 		return
 	}
+	target := keeper.Target{Label: m.cluster, Cluster: m.cluster, Nodes: []string{"primary"}, Group: "managed", Port: 22, Lease: fleetLease}
+	if m.names {
+		target.Label, target.Cluster, target.NamePattern = "etl", "", "etl"
+	}
 	k := &keeper.Keeper{Open: m.open, Watch: fleetWatch{m}, Store: store, Who: "u@laptop", Lease: fleetLease, Prefix6: 128, Transient: transient, Crowded: crowded,
-		Targets: []keeper.Target{{Label: m.cluster, Cluster: m.cluster, Nodes: []string{"primary"}, Group: "managed", Port: 22, Lease: fleetLease}},
+		Targets: []keeper.Target{target},
 		Looked:  func(ipwatch.Observation, ipwatch.Observation) { m.rounds++ }}
 	m.mu.Lock()
 	m.since = time.Now()
@@ -184,8 +189,11 @@ func (f *fleet) waiting() (n int) {
 	return n
 }
 
-// settled wakes everybody, one after the other, and waits until all have access and nothing is left to do.
+// settled wakes everybody, one after the other, and waits until all have access and nothing is left to do. People do not
+// install a program all in one hour, so nobody is throttled for it.
 func (f *fleet) settled() {
+	f.wire.calm.Store(true)
+	defer f.wire.calm.Store(false)
 	calm := allowance(fleetWhole, 0, 3)
 	for i, m := range f.members {
 		time.AfterFunc(spreadOver(calm, i, len(f.members)), m.wake)

@@ -37,6 +37,7 @@ type linkWatch struct {
 	hints func(context.Context) (<-chan ipwatch.Hint, error)
 	round func(context.Context) (keeper.Report, error)
 
+	revoked   sync.Once // it was told
 	mu        sync.Mutex
 	client    *sshsession.Client // nil while there is none
 	blind     bool               // the connection is another program's, and cannot be probed
@@ -55,20 +56,15 @@ func newLinkWatch(a *app, p *prepared, say func(string, ...any)) *linkWatch {
 		return notice.Events(ctx)
 	}
 	w.round = func(ctx context.Context) (keeper.Report, error) {
-		if quiet.Store.Paused(time.Now()) != nil {
-			return keeper.Report{}, errPaused
-		}
-		t, ok := standing(&quiet, p.target)
-		if !ok {
-			return keeper.Report{}, errPaused
-		}
-		return quiet.Round(ctx, keeper.Request{Targets: []keeper.Target{t}, Event: true})
+		req := following(p.target)
+		req.Event = true
+		return quiet.Round(ctx, req)
 	}
 	return w
 }
 
-// errPaused: the user has paused the program, or given the rule back, and nothing is to be changed.
-var errPaused = errors.New("paused by the user")
+// backAgain is what to do about a rule that was revoked under a session.
+const backAgain = "emr-accessd connect or sync brings it back"
 
 // start watches until the returned function is called.
 func (w *linkWatch) start(ctx context.Context) (stop func()) {
@@ -168,8 +164,13 @@ func (w *linkWatch) look(ctx context.Context) (isKnown bool) {
 	moved := false
 	switch {
 	case ctx.Err() != nil:
-	case errors.Is(err, errPaused):
+	case errors.Is(err, keeper.ErrPaused):
 		isKnown = true // the user wants nothing to be changed
+	case errors.Is(err, keeper.ErrRevoked):
+		isKnown = true
+		w.revoked.Do(func() {
+			w.say("%v; %s", err, backAgain)
+		})
 	case err != nil || rep.Failed() != nil:
 	case known(rep):
 		isKnown = true

@@ -18,26 +18,39 @@ type pauseAnswer struct {
 func (a *app) pauseCommand() *cobra.Command {
 	var life time.Duration
 	cmd := &cobra.Command{
-		Use:   "pause",
+		Use:   "pause [TIME]",
 		Short: "stop the daemon from changing rules, for a while or until you resume",
 		Long: `The daemon asks nobody for your address and changes no rule until the time is over
 or you run "resume"; it may be started and stopped in the meantime. Its rules stay,
 but their leases are not renewed: after they have ended, others take the rules away
 ("revoke" does that at once).
 
-What you ask for yourself is done all the same: sync, connect, revoke.`,
-		Example: `  emr-accessd pause --for 2h
+What you ask for yourself is done all the same: sync, connect, revoke. A session that
+is open goes on, but its rule does not follow your address and is not renewed.`,
+		Example: `  emr-accessd pause 2h                      # or --for 2h
   emr-accessd pause && emr-accessd revoke   # away until "emr-accessd resume"`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.load(); err != nil {
 				return err
 			}
+			limited := cmd.Flags().Changed("for")
+			if len(args) > 0 {
+				if limited {
+					return usageError{fmt.Errorf("%s and --for %v: one time is enough", args[0], life), cmd.CommandPath()}
+				}
+				var err error
+				if life, err = time.ParseDuration(args[0]); err != nil {
+					return usageError{fmt.Errorf("%q is no time to pause for, such as 10m or 2h", args[0]), cmd.CommandPath()}
+				}
+				limited = true
+			}
 			now := time.Now().Round(0)
 			p := keeper.Pause{Since: now}
-			if cmd.Flags().Changed("for") {
+			if limited {
 				if life <= 0 {
-					return usageError{fmt.Errorf("--for %v: want a time to come, such as 2h", life), cmd.CommandPath()}
+					return usageError{fmt.Errorf("to pause for %v: want a time to come, such as 2h", life), cmd.CommandPath()}
 				}
 				p.Until = now.Add(life)
 			}

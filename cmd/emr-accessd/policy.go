@@ -183,7 +183,7 @@ func (a *app) policyPlace(ctx context.Context, t keeper.Target, offline bool) (i
 	if t.Cluster == "" && t.NamePattern == "" && len(t.ClusterTags) == 0 {
 		return p, nil
 	}
-	place, err := c.Resolve(ctx, t)
+	place, err := c.Resolve(ctx, t, keeper.Place{})
 	if err != nil {
 		return p, offlineHint(err)
 	}

@@ -27,7 +27,6 @@ type stay struct {
 	life  time.Duration
 	which nodeChoice // node, once check has read it
 	plain bool       // the caller is ssh's own proxy, or logs in nowhere: the ssh configuration is not asked
-	hand  bool       // the connection is handed over, and the rule stays for it
 	again bool       // the connection was lost, and the time that the user has asked for runs already
 }
 
@@ -35,8 +34,8 @@ func (f *stay) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.host, "host", "", "`host[:port]` to connect to in place of the node's address")
 	cmd.Flags().StringVar(&f.node, "node", "", "which `node`: core:0, task:2, primary:1, or core:i-0123… (default: the primary node)")
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until a cluster that starts runs")
-	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the rule for one lease after the session")
-	cmd.Flags().DurationVar(&f.life, "for", 0, "keep the rule for this long")
+	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the rule for one lease, whenever the session ends")
+	cmd.Flags().DurationVar(&f.life, "for", 0, "keep the rule for this long at least, whenever the session ends")
 }
 
 func (f *stay) check(cmd *cobra.Command) (err error) {
@@ -68,6 +67,23 @@ func (f stay) lasts(rules config.Rules) (life, lease time.Duration) {
 	return life, min(max(life, minLease), rules.Lease)
 }
 
+// begin is a target of a session that begins now: a temporary one lasts from now on, and is kept beyond the session's end
+// when that was asked for.
+func (f stay) begin(t keeper.Target, rules config.Rules) keeper.Target {
+	if t.Until.IsZero() {
+		return t
+	}
+	if f.again {
+		f.keep, f.life = false, 0
+	}
+	life, _ := f.lasts(rules)
+	t.Until, t.Kept = time.Now().Add(life).Round(0), time.Time{}
+	if f.keep || f.life > 0 {
+		t.Kept = t.Until
+	}
+	return t
+}
+
 // prepared is a cluster that is ready to be connected to.
 type prepared struct {
 	keeper   *keeper.Keeper
@@ -77,7 +93,6 @@ type prepared struct {
 	host     string            // --host
 	options  sshOptions        // of the user's ssh configuration
 	again    bool              // the connection was lost: what was said before is not said again
-	longer   bool              // the rule stays after this session, which begins now
 	patience time.Duration     // how long the node may still refuse connections
 	cluster  string            // its id; empty for a security group with --host
 	verified sshsession.Target // where to dial and which host keys to accept; nobody is asked, no login
@@ -98,7 +113,7 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{keeper: k, target: target, which: f.which, host: f.host, longer: (f.keep || f.life > 0 || f.hand) && !f.again}
+	p := &prepared{keeper: k, target: target, which: f.which, host: f.host, again: f.again}
 	if !f.plain {
 		p.options = a.askSSH(ctx, target.Cluster)
 		if o := p.options; o.port != 0 && !target.Until.IsZero() && !a.flags.changed("port") {
@@ -110,13 +125,10 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 			return nil, err
 		}
 		p.patience = bootTime
-		if !target.Until.IsZero() {
-			life, _ := f.lasts(a.cfg.Rules)
-			p.target.Until = time.Now().Add(life).Round(0)
-		}
 	}
+	p.target = f.begin(p.target, a.cfg.Rules)
 	surviveReaders()
-	if p.end, err = a.session(ctx, k, p.target, !target.Until.IsZero() && !f.keep && f.life == 0); err != nil {
+	if p.end, err = a.session(ctx, k, p.target); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -124,11 +136,12 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 			p.end()
 		}
 	}()
-	a.notePause(k.Store)
+	if !f.again {
+		a.notePause(k.Store)
+	}
 	if err := a.bring(ctx, p); err != nil {
 		return nil, err
 	}
-	p.longer = false
 	if !f.plain && target.Cluster == "" && p.cluster != "" { // found by its name or tags only now
 		p.options = a.askSSH(ctx, p.cluster)
 	}
@@ -171,12 +184,11 @@ func (a *app) destination(ctx context.Context, arg string, f stay) (keeper.Targe
 
 // bring brings the rule in place, by a round, and finds the node. It is called again when the way to the node has changed.
 func (a *app) bring(ctx context.Context, p *prepared) error {
-	target, _ := standing(p.keeper, p.target)
-	// One may have stood already, for another session or a shorter time. No session that is open lets its own come to half its time.
-	if (p.longer || time.Until(target.Until) < afterSession/2) && p.target.Until.After(target.Until) {
-		target = p.target
+	req := keeper.Request{Targets: []keeper.Target{p.target}}
+	if p.again { // by itself, and not because somebody has asked for it just now
+		req = following(p.target)
 	}
-	rep, err := p.keeper.Round(ctx, keeper.Request{Targets: []keeper.Target{target}})
+	rep, err := p.keeper.Round(ctx, req)
 	if err != nil {
 		return err
 	}

@@ -15,13 +15,19 @@ import (
 type progress struct {
 	mu    sync.Mutex
 	w     io.Writer
+	plain bool // no terminal: whole lines
 	what  string
-	shown bool
+	told  string // plain: the last line
+	shown bool   // on a terminal: the line stands there
 	timer *time.Timer
 }
 
-// patience is how long nothing is said: most rounds are over by then.
-const patience = 800 * time.Millisecond
+// patience is how long nothing is said: most rounds are over by then. In a log the long waits alone are worth a line, and one
+// in plainPatience.
+const (
+	patience      = 800 * time.Millisecond
+	plainPatience = 3 * time.Second
+)
 
 func newProgress(w io.Writer) *progress {
 	f, ok := w.(*os.File)
@@ -29,6 +35,14 @@ func newProgress(w io.Writer) *progress {
 		return nil
 	}
 	return &progress{w: w}
+}
+
+// newLongProgress is for what may wait long without a reason that anybody sees: it says so without a terminal, too.
+func newLongProgress(w io.Writer) *progress {
+	if p := newProgress(w); p != nil {
+		return p
+	}
+	return &progress{w: w, plain: true}
 }
 
 func (p *progress) say(what string) {
@@ -42,7 +56,9 @@ func (p *progress) say(what string) {
 		p.draw()
 		return
 	}
-	if p.timer == nil {
+	if p.timer == nil && p.plain {
+		p.timer = time.AfterFunc(plainPatience, p.log)
+	} else if p.timer == nil {
 		p.timer = time.AfterFunc(patience, func() {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -52,6 +68,20 @@ func (p *progress) say(what string) {
 			}
 		})
 	}
+}
+
+// log writes a line, and another one when something else is waited for later.
+func (p *progress) log() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.what == "" {
+		return
+	}
+	if p.what != p.told {
+		p.told = p.what
+		fmt.Fprintf(p.w, "emr-accessd: %s\n", printable(p.what))
+	}
+	p.timer.Reset(plainPatience)
 }
 
 func (p *progress) draw() { fmt.Fprintf(p.w, "\r\x1b[K%s …", printable(p.what)) }

@@ -60,7 +60,6 @@ func (a *app) proxy(ctx context.Context, arg string, stdio bool, f stay) error {
 			return hinted{err, exitUsage, "set `ProxyUseFdpass yes` beside the ProxyCommand, or use --stdio"}
 		}
 	}
-	f.hand = !stdio
 	p, err := a.prepare(ctx, arg, f.forSSH())
 	if err != nil {
 		return err
@@ -81,7 +80,7 @@ func (a *app) proxy(ctx context.Context, arg string, stdio bool, f stay) error {
 	if stdio {
 		return relay(ctx, conn, a.In, a.Out)
 	}
-	if err := handOver(p.keeper, p.target); err != nil {
+	if err := p.keeper.Store.Keep(ctx, p.target); err != nil {
 		return err // else the end of this program would take the rule away at once
 	}
 	return pass(out, conn)

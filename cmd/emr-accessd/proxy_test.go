@@ -8,8 +8,6 @@ import (
 	"os"
 	"testing"
 	"time"
-
-	"github.com/emr-accessd/emr-accessd/internal/keeper"
 )
 
 // tcpPair is a connection over loopback, and its other end.
@@ -83,47 +81,5 @@ func TestRelayEnds(t *testing.T) {
 				t.Fatal("it still copies")
 			}
 		})
-	}
-}
-
-// What handOver leaves is read back; what else may be in the file is nothing.
-func TestHandedOver(t *testing.T) {
-	store, err := keeper.OpenStore(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := &keeper.Keeper{Store: store}
-	until := time.Now().Add(time.Hour)
-	target := keeper.Target{Label: "j-2AXXXXXXGAPLF", Until: until}
-	if err := handOver(k, target); err != nil {
-		t.Fatal(err)
-	}
-	target.Until = until.Add(-time.Minute) // a shorter one does not end the longer
-	if err := handOver(k, target); err != nil {
-		t.Fatal(err)
-	}
-	if got := handedOver(k, target); !got.Equal(until.Round(0)) {
-		t.Errorf("%v, want %v", got, until)
-	}
-	other := target
-	other.Region = "eu-west-1"
-	if got := handedOver(k, other); !got.IsZero() {
-		t.Errorf("another target is handed over until %v", got)
-	}
-	forgetHandedOver(k, []keeper.Target{other})
-	if handedOver(k, target).IsZero() {
-		t.Error("another target's was forgotten")
-	}
-	for _, text := range []string{"", "soon", "\x00", "2026-11-22"} {
-		if err := os.WriteFile(sessionPath(k, target)+".until", []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got := handedOver(k, target); !got.IsZero() {
-			t.Errorf("%q is %v", text, got)
-		}
-	}
-	forgetHandedOver(k, nil)
-	if _, err := os.Stat(sessionPath(k, target) + ".until"); err == nil {
-		t.Error("it is not forgotten")
 	}
 }

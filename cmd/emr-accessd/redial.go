@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +20,8 @@ type redial struct {
 	*app
 	arg   string
 	flags connectFlags
+
+	revoked sync.Once // it was told
 
 	mu   sync.Mutex
 	p    *prepared // of the connection that stands, or stood last
@@ -88,21 +89,13 @@ func (r *redial) refresh(ctx context.Context, link *sshsession.Link) {
 	}
 	quiet := *p.keeper
 	quiet.Progress, quiet.Log = nil, nil
-	t := p.target
-	if !t.Until.IsZero() {
-		// Its end stays as the session has it, which gives the rule back by it. One that is not there was revoked.
-		st, _ := p.keeper.Store.Load()
-		i := slices.IndexFunc(st.Temporary, func(o keeper.Target) bool {
-			return o.Label == t.Label && o.Profile == t.Profile && o.Region == t.Region
-		})
-		if i < 0 {
-			return
-		}
-		t.Until = st.Temporary[i].Until
-	}
-	rep, err := quiet.Round(ctx, keeper.Request{Targets: []keeper.Target{t}})
+	rep, err := quiet.Round(ctx, following(p.target))
 	if err == nil {
 		err = rep.Failed()
+	}
+	if errors.Is(err, keeper.ErrRevoked) {
+		r.revoked.Do(func() { fmt.Fprintf(r.Err, "emr-accessd: %v; %s\n", err, backAgain) })
+		return
 	}
 	if err != nil {
 		r.logger().Debug("the rule could not be looked at", "error", err)
@@ -156,7 +149,7 @@ func (r *redial) node() netip.Addr {
 
 // final tells what another try cannot mend.
 func (r *redial) final(err error) bool {
-	return sshsession.Permanent(err) || errors.Is(err, keeper.ErrEnded) || commandLine(err)
+	return sshsession.Permanent(err) || errors.Is(err, keeper.ErrEnded) || errors.Is(err, keeper.ErrRevoked) || commandLine(err)
 }
 
 func (r *redial) lost(err error) {

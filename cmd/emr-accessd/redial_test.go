@@ -27,12 +27,12 @@ func TestWarnOnce(t *testing.T) {
 // What time mends does not end a tunnel, and what it does not, does.
 func TestRedialFinal(t *testing.T) {
 	r := &redial{}
-	for _, err := range []error{&sshsession.MismatchError{}, &sshsession.AuthError{Methods: []string{"password"}}, sshsession.ErrUnverified, keeper.ErrEnded, usageError{keeper.ErrNothing, ""}} {
+	for _, err := range []error{&sshsession.MismatchError{}, &sshsession.AuthError{Methods: []string{"password"}}, sshsession.ErrUnverified, keeper.ErrEnded, keeper.ErrRevoked, usageError{keeper.ErrNothing, ""}} {
 		if !r.final(fmt.Errorf("connect: %w", err)) {
 			t.Errorf("%v is tried again", err)
 		}
 	}
-	for _, err := range []error{&sshsession.DialError{Problem: sshsession.DialTimeout}, sshsession.ErrHandshake, sshsession.ErrLostLink, keeper.ErrPrivate} {
+	for _, err := range []error{&sshsession.DialError{Problem: sshsession.DialTimeout}, sshsession.ErrHandshake, sshsession.ErrLostLink, keeper.ErrPrivate, keeper.ErrPaused} {
 		if r.final(fmt.Errorf("connect: %w", err)) {
 			t.Errorf("%v ends the tunnel", err)
 		}

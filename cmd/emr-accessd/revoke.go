@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
@@ -19,7 +20,8 @@ func (a *app) revokeCommand() *cobra.Command {
 		Long: `Removes every rule that this installation holds, or its lease where others hold the
 rule too. They are found by tag, also those of targets that have left the
 configuration and after the local state was lost. With arguments only the groups
-of these clusters are looked at. Nobody else's rule is touched.
+of these clusters are looked at. Nobody else's rule is touched. A session that is open
+does not bring the rule back; a daemon does, unless it is paused.
 
 --all-mine also gives back what other computers hold in the name of the same AWS
 user, in the regions of the configuration: those that are lost, and those that you
@@ -40,7 +42,7 @@ still use (their daemons come back for it; stop or pause them first).`,
 }
 
 func (a *app) revoke(ctx context.Context, args []string, mine, dry bool) error {
-	a.status = newProgress(a.Err)
+	a.status = newLongProgress(a.Err)
 	k, err := a.keeper()
 	if err != nil {
 		return err
@@ -52,13 +54,11 @@ func (a *app) revoke(ctx context.Context, args []string, mine, dry bool) error {
 	if err != nil {
 		return err
 	}
+	targets = append(targets, sessionsTo(k.Store, targets)...)
 	rep, err := a.giveBackAll(ctx, k, targets, mine, dry)
 	a.status.clear()
 	if err != nil {
 		return err
-	}
-	if !dry {
-		forgetHandedOver(k, targets)
 	}
 	if err := a.print(rep, func(w io.Writer) { renderTidied(w, rep, "nothing to give back") }); err != nil {
 		return err
@@ -67,6 +67,19 @@ func (a *app) revoke(ctx context.Context, args []string, mine, dry bool) error {
 		fmt.Fprintln(a.Err, "emr-accessd: hint: the daemon runs and will authorize your address again; first pause it (emr-accessd pause) or stop it (emr-accessd stop)")
 	}
 	return a.verdict(rep, dry)
+}
+
+// sessionsTo are the temporary targets of the same clusters, for other nodes or ports: whoever names a cluster means those too.
+func sessionsTo(store *keeper.Store, targets []keeper.Target) (more []keeper.Target) {
+	st, _ := store.Load()
+	for _, o := range st.Temporary {
+		if slices.ContainsFunc(targets, func(t keeper.Target) bool {
+			return t.Label == o.Label && t.Profile == o.Profile && t.Region == o.Region && !(slices.Equal(t.Nodes, o.Nodes) && t.Port == o.Port)
+		}) {
+			more = append(more, o)
+		}
+	}
+	return more
 }
 
 // giveBackAll gives back what other computers of the user hold, too, before the state forgets where that may be.

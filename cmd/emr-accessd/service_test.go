@@ -146,7 +146,7 @@ func TestStatusLine(t *testing.T) {
 		want   string
 	}{
 		{keeper.Status{}, nil, "looking at your address for the first time"},
-		{round(), nil, "no target in the configuration"},
+		{round(), nil, "no rule is kept now"},
 		{round(target), nil, "198.51.100.7 in sg-1, sg-2 (j-1)"},
 		{round(target, target, failed), nil, "198.51.100.7 in sg-1, sg-2 (j-1); j-1: sign in·[2J again"},
 		{round(unknown), nil, "j-1: AWS says a,·example says b."},

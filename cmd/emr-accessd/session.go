@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/config"
@@ -20,15 +19,15 @@ import (
 const renewSession = 20 * time.Minute
 
 // session keeps a temporary target alive while connected. The returned func ends it: the rule is given back
-// when no daemon runs and no other session to the same target is open.
-func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, temporary bool) (end func(), err error) {
+// when no daemon runs, no other session to the same target is open, and nobody was promised more time.
+func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target) (end func(), err error) {
 	// Who holds this lock has a session open: the daemon looks behind the NAT more often then.
 	open := flock.New(k.Store.Path(keeper.SessionsLock), flock.SetPermissions(0o600))
 	if _, err := open.TryRLockContext(ctx, 50*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("session lock: %w", err)
 	}
 	closed := func() { _ = open.Unlock() }
-	if !temporary {
+	if t.Until.IsZero() {
 		return closed, nil
 	}
 	// Before the first round: a session that ends gives the rule back only when no other has begun.
@@ -50,17 +49,12 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				next, ok := renewed(k, t, time.Now())
-				if !ok {
-					continue
-				}
-				t = next
-				_, _ = quiet.Round(ctx, keeper.Request{Targets: []keeper.Target{t}})
+				_, _ = quiet.Round(ctx, following(t))
 			}
 		}
 	}()
 	return func() {
-		defer tidySessions(k, time.Now())
+		defer tidySessions(k)
 		closed()
 		stop()
 		<-done
@@ -70,15 +64,8 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target, te
 			return
 		}
 		defer func() { _ = lock.Unlock() }()
-		if until := handedOver(k, t); time.Now().Before(until) {
-			return // another program still uses it; the lease ends by itself
-		}
-		// Those of other sessions to other nodes of the same cluster, which could not be the last, too.
 		st, _ := k.Store.Load()
-		left := slices.DeleteFunc(slices.Clone(st.Temporary), func(o keeper.Target) bool {
-			return sessionPath(k, o) != sessionPath(k, t) || o.Until.After(t.Until)
-		})
-		if len(left) > 0 {
+		if left := toGiveBack(k, st.Temporary, t, time.Now()); len(left) > 0 {
 			a.giveBack(k, left)
 		}
 	}, nil
@@ -107,48 +94,40 @@ func inPlace(lock *flock.Flock) bool {
 	return err == nil && os.SameFile(held, there)
 }
 
-// tidySessions removes the files about targets that no session uses any more: each cluster would leave some for ever.
-func tidySessions(k *keeper.Keeper, now time.Time) {
-	files, _ := filepath.Glob(k.Store.Path("session-*.*"))
+// tidySessions removes the locks of targets that no session uses any more: each cluster would leave one for ever.
+func tidySessions(k *keeper.Keeper) {
+	files, _ := filepath.Glob(k.Store.Path("session-*.lock"))
 	for _, f := range files {
-		path := strings.TrimSuffix(f, filepath.Ext(f))
-		lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+		lock := flock.New(f, flock.SetPermissions(0o600))
 		if alone, err := lock.TryLock(); err != nil || !alone {
 			continue
 		}
-		if inPlace(lock) && !now.Before(handedOverAt(path)) {
-			_ = os.Remove(path + ".until")
-			_ = os.Remove(path + ".lock") // Windows keeps it, as it is open; it is empty
+		if inPlace(lock) {
+			_ = os.Remove(lock.Path()) // Windows keeps it, as it is open; it is empty
 		}
 		_ = lock.Unlock()
 	}
 }
 
-// renewed is the target of a session with a new end. It is false when somebody has revoked it: one that is gone before its
-// time. (It may also have run out, while the computer slept.)
-func renewed(k *keeper.Keeper, t keeper.Target, now time.Time) (keeper.Target, bool) {
-	if _, ok := standing(k, t); !ok && now.Before(t.Until) {
-		return t, false
-	}
-	t.Until = now.Add(afterSession).Round(0)
-	return t, true
+// toGiveBack are the temporary targets that the last session to a cluster gives back at its end: also those of sessions to
+// other nodes, which could not be the last, and none that somebody was promised for longer.
+func toGiveBack(k *keeper.Keeper, all []keeper.Target, t keeper.Target, now time.Time) []keeper.Target {
+	return slices.DeleteFunc(slices.Clone(all), func(o keeper.Target) bool {
+		return sessionPath(k, o) != sessionPath(k, t) || o.Kept.After(now)
+	})
 }
 
-// standing is the target of a session with the end that its renewals have given it: one that ended later would not be given
-// back with the session. It is false when somebody has revoked it.
-func standing(k *keeper.Keeper, t keeper.Target) (keeper.Target, bool) {
-	if t.Until.IsZero() {
-		return t, true
+// following is what an open session asks for by itself: that the rule stands, and a temporary one for an hour from now.
+func following(t keeper.Target) keeper.Request {
+	return keeper.Request{Targets: []keeper.Target{renewed(t, time.Now())}, Session: true}
+}
+
+// renewed is the target of an open session with a new end.
+func renewed(t keeper.Target, now time.Time) keeper.Target {
+	if until := now.Add(afterSession).Round(0); !t.Until.IsZero() && until.After(t.Until) {
+		t.Until = until
 	}
-	st, _ := k.Store.Load()
-	i := slices.IndexFunc(st.Temporary, func(o keeper.Target) bool {
-		return sessionPath(k, o) == sessionPath(k, t) && slices.Equal(o.Nodes, t.Nodes) && o.Port == t.Port
-	})
-	if i < 0 {
-		return t, false
-	}
-	t.Until = st.Temporary[i].Until
-	return t, true
+	return t
 }
 
 // sessionPath is where the files about sessions to a temporary target begin.
@@ -157,58 +136,19 @@ func sessionPath(k *keeper.Keeper, t keeper.Target) string {
 	return k.Store.Path("session-" + hex.EncodeToString(sum[:8]))
 }
 
-// handOver notes that a session goes on in another program, which does not tell when it ends: until the temporary
-// target's end no other session gives the rule back. To be called while the own session is open.
-func handOver(k *keeper.Keeper, t keeper.Target) error {
-	if t.Until.IsZero() || t.Until.Before(handedOver(k, t)) {
-		return nil
-	}
-	if err := os.WriteFile(sessionPath(k, t)+".until", []byte(t.Until.UTC().Format(time.RFC3339Nano)), 0o600); err != nil {
-		return fmt.Errorf("note the session: %w", err)
-	}
-	return nil
-}
-
-// handedOver is when the last session that was handed over is taken to have ended; the zero time for none. A file
-// that cannot be read is none: the lease is an hour in any case.
-func handedOver(k *keeper.Keeper, t keeper.Target) time.Time {
-	return handedOverAt(sessionPath(k, t))
-}
-
-func handedOverAt(path string) time.Time {
-	text, err := os.ReadFile(path + ".until")
-	if err != nil {
-		return time.Time{}
-	}
-	until, err := time.Parse(time.RFC3339Nano, string(text))
-	if err != nil {
-		return time.Time{}
-	}
-	return until
-}
-
-// forgetHandedOver takes back what handOver noted of these targets, or of all: the user has given up their rules.
-func forgetHandedOver(k *keeper.Keeper, targets []keeper.Target) {
-	files, _ := filepath.Glob(k.Store.Path("session-*.until"))
-	if targets != nil {
-		files = nil
-		for _, t := range targets {
-			files = append(files, sessionPath(k, t)+".until")
-		}
-	}
-	for _, f := range files {
-		_ = os.Remove(f) // one that stays keeps a rule for its last hour, no more
-	}
-}
-
 // giveBackTime bounds the end of a session: nobody waits long for a prompt that does not come back.
 const giveBackTime = 15 * time.Second
 
 func (a *app) giveBack(k *keeper.Keeper, targets []keeper.Target) {
 	ctx, cancel := context.WithTimeout(context.Background(), giveBackTime)
 	defer cancel()
-	rep, err := k.Round(ctx, keeper.Request{Targets: targets, Release: true})
-	a.status.clear()
+	last, status := *k, a.status
+	if status == nil { // no terminal: a long wait is told all the same
+		status = newLongProgress(a.Err)
+	}
+	last.Progress = status.say
+	rep, err := last.Round(ctx, keeper.Request{Targets: targets, Release: true, Session: true})
+	status.clear()
 	if err == nil {
 		err = rep.Failed()
 	}

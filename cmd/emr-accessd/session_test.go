@@ -2,44 +2,79 @@ package main
 
 import (
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"testing"
 	"time"
 
+	"github.com/emr-accessd/emr-accessd/internal/config"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/gofrs/flock"
 )
 
-// A session renews its target, also one whose time went by while the computer slept, and does not bring back what was revoked.
+// A session renews its target, also one whose time went by while the computer slept, and shortens none.
 func TestRenewed(t *testing.T) {
+	now := time.Now()
+	target := keeper.Target{Label: "j-2AXXXXXXGAPLF", Until: now.Add(40 * time.Minute)}
+	for name, tt := range map[string]struct{ left, want time.Duration }{
+		"one that stands": {40 * time.Minute, afterSession}, "one that ran out": {-time.Hour, afterSession}, "a longer one": {8 * time.Hour, 8 * time.Hour},
+	} {
+		target.Until = now.Add(tt.left)
+		if got := renewed(target, now).Until.Sub(now); got.Round(time.Second) != tt.want {
+			t.Errorf("%s: for %v", name, got)
+		}
+	}
+	target.Until = time.Time{}
+	if got := renewed(target, now); !got.Until.IsZero() {
+		t.Errorf("one of the configuration ends: %v", got.Until)
+	}
+}
+
+// How long a temporary target lasts, and for how long its rule is kept whatever session ends.
+func TestBegin(t *testing.T) {
+	rules := config.Rules{Lease: 24 * time.Hour}
+	for name, tt := range map[string]struct {
+		f          stay
+		life, kept time.Duration
+	}{
+		"a session":       {stay{}, afterSession, 0},
+		"for longer":      {stay{life: 8 * time.Hour}, 8 * time.Hour, 8 * time.Hour},
+		"for less":        {stay{life: 30 * time.Minute}, 30 * time.Minute, 30 * time.Minute},
+		"kept":            {stay{keep: true}, 24 * time.Hour, 24 * time.Hour},
+		"connected again": {stay{life: 8 * time.Hour, again: true}, afterSession, 0},
+	} {
+		now := time.Now()
+		got := tt.f.begin(keeper.Target{Until: now.Add(-time.Hour), Kept: now.Add(time.Minute)}, rules)
+		kept := time.Duration(0)
+		if !got.Kept.IsZero() {
+			kept = got.Kept.Sub(now).Round(time.Minute)
+		}
+		if life := got.Until.Sub(now).Round(time.Minute); life != tt.life || kept != tt.kept {
+			t.Errorf("%s: for %v, kept for %v", name, life, kept)
+		}
+	}
+	if got := (stay{life: time.Hour}).begin(keeper.Target{}, rules); !got.Until.IsZero() || !got.Kept.IsZero() {
+		t.Errorf("one of the configuration: %+v", got)
+	}
+}
+
+// The last session to a cluster gives back what was for sessions alone, to whichever node, and nothing that somebody was
+// promised for longer.
+func TestToGiveBack(t *testing.T) {
 	store, err := keeper.OpenStore(t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &keeper.Keeper{Store: store}
-	now := time.Now().Round(0)
-	target := keeper.Target{Label: "j-2AXXXXXXGAPLF", Nodes: []string{"primary"}, Port: 22, Until: now.Add(40 * time.Minute)}
-	has := func(all ...keeper.Target) {
-		t.Helper()
-		st, _ := store.Load()
-		st.Temporary = all
-		if err := store.Save(st); err != nil {
-			t.Fatal(err)
-		}
-	}
-	has(target)
-	if got, ok := renewed(k, target, now); !ok || !got.Until.Equal(now.Add(afterSession)) {
-		t.Errorf("one that stands: until %v, %v", got.Until, ok)
-	}
-	other := target
-	other.Port = 2222
-	has(other)
-	if _, ok := renewed(k, target, now); ok {
-		t.Error("a revoked one came back")
-	}
-	late := now.Add(2 * time.Hour)
-	if got, ok := renewed(k, target, late); !ok || !got.Until.Equal(late.Add(afterSession)) {
-		t.Errorf("one that ran out: until %v, %v", got.Until, ok)
+	k, now := &keeper.Keeper{Store: store}, time.Now()
+	mine := keeper.Target{Label: "j-1", Port: 22, Until: now.Add(time.Hour)}
+	core, kept, over, other := mine, mine, mine, mine
+	core.Nodes, core.Until = []string{"core"}, now.Add(2*time.Hour)
+	kept.Port, kept.Kept = 2222, now.Add(time.Minute)
+	over.Port, over.Kept = 2223, now.Add(-time.Minute)
+	other.Label = "j-2"
+	got := toGiveBack(k, []keeper.Target{mine, core, kept, over, other}, mine, now)
+	if want := []keeper.Target{mine, core, over}; !reflect.DeepEqual(got, want) {
+		t.Errorf("given back: %+v, want %+v", got, want)
 	}
 }
 
@@ -53,14 +88,13 @@ func TestSessionFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := &keeper.Keeper{Store: store}
-	open := func(label string) (keeper.Target, func()) {
+	open := func(label string) func() {
 		t.Helper()
-		target := keeper.Target{Label: label, Until: time.Now().Add(time.Hour)}
-		end, err := new(app).session(t.Context(), k, target, true)
+		end, err := new(app).session(t.Context(), k, keeper.Target{Label: label, Until: time.Now().Add(time.Hour)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return target, end
+		return end
 	}
 	want := func(what string, n int) {
 		t.Helper()
@@ -68,28 +102,13 @@ func TestSessionFiles(t *testing.T) {
 			t.Errorf("%s: %q, want %d files", what, files, n)
 		}
 	}
-	one, end1 := open("j-1")
-	_, end2 := open("j-1")
-	_, end3 := open("j-2")
+	end1, end2, end3 := open("j-1"), open("j-1"), open("j-2")
 	want("while three sessions to two clusters are open", 2)
 	end1()
 	end3()
 	want("after one of each", 1)
 	end2()
 	want("after all", 0)
-
-	_, end4 := open("j-1")
-	if err := handOver(k, one); err != nil {
-		t.Fatal(err)
-	}
-	end4()
-	if handedOver(k, one).IsZero() {
-		t.Error("another program's session is forgotten")
-	}
-	tidySessions(k, one.Until.Add(-time.Second))
-	want("while another program may go on", 2)
-	tidySessions(k, one.Until)
-	want("after its time", 0)
 }
 
 // Who begins a session while another one tidies holds a lock that counts.
@@ -108,7 +127,7 @@ func TestSessionBesideTidying(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				tidySessions(k, time.Now())
+				tidySessions(k)
 			}
 		}
 	}()

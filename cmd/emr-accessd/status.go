@@ -31,7 +31,8 @@ type statusAnswer struct {
 	StateDir   string                `json:"state_dir"`
 	Noticing   []string              `json:"noticing"`
 
-	empty bool // the configuration has no target
+	empty  bool // the configuration has no target
+	unsure bool // the last round could not do all that it was to do
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -92,7 +93,7 @@ func (a *app) statusOf(store *keeper.Store) statusAnswer {
 	s := st.Status
 	ans := statusAnswer{Running: store.Running(), Paused: store.Paused(time.Now()), Targets: s.Report.Targets, LastRound: instant(s.LastRound), NextRound: instant(s.NextRound),
 		LastChange: instant(s.Changed), Identities: s.Identity, Config: a.cfg.Path, StateDir: store.Dir(), Warnings: []string{}, Noticing: append([]string{}, s.Noticing...)}
-	ans.empty = len(a.cfg.Targets) == 0
+	ans.empty, ans.unsure = len(a.cfg.Targets) == 0, len(s.Report.Warnings) > 0
 	if s.LastError != "" {
 		ans.LastError = &s.LastError
 	}
@@ -123,6 +124,20 @@ func (a *app) statusOf(store *keeper.Store) statusAnswer {
 	slices.Sort(ans.Warnings)
 	ans.Warnings = slices.Compact(ans.Warnings)
 	return ans
+}
+
+// nothing says what comes after all rules were given back; "" while there is something to show.
+func (s statusAnswer) nothing() string {
+	const given = "no rule is kept now: all were given back"
+	switch {
+	case s.LastRound == nil || len(s.Targets) > 0 || s.LastError != nil || s.unsure:
+		return ""
+	case s.empty || s.Paused != nil:
+		return given
+	case s.Running:
+		return given + "; the next round puts those of the configuration back, unless you pause it (emr-accessd pause)"
+	}
+	return given + "; `emr-accessd sync` puts those of the configuration back"
 }
 
 func instant(t time.Time) *time.Time {
@@ -156,6 +171,9 @@ func renderStatus(w io.Writer, s statusAnswer, now time.Time) {
 			fmt.Fprintf(w, ", next round %s", due(*s.NextRound, now))
 		}
 		fmt.Fprintln(w)
+		if text := s.nothing(); text != "" {
+			fmt.Fprintln(w, text)
+		}
 	}
 	if s.Running {
 		for _, n := range s.Noticing {

@@ -163,6 +163,9 @@ func attention(s statusAnswer, now time.Time) (out []string) {
 	if s.Paused != nil {
 		add(pausedUntil(*s.Paused, now))
 	}
+	if text := s.nothing(); text != "" {
+		add(text)
+	}
 	if !s.Running {
 		add("your rules do not follow you: `emr-accessd start` starts the service, `emr-accessd install` sets it up")
 	}

@@ -29,7 +29,7 @@ func statusOfRound(s keeper.Status, p *keeper.Pause, now time.Time) string {
 	case s.LastRound.IsZero():
 		return "looking at your address for the first time"
 	case len(s.Report.Targets) == 0:
-		return "no target in the configuration"
+		return "no rule is kept now"
 	}
 	var said []string
 	for _, t := range s.Report.Targets {

@@ -115,6 +115,7 @@ func (a *app) unlisted(ctx context.Context, t config.Target, life, lease time.Du
 	}
 	k := keeperTarget(t, lease)
 	k.Until = time.Now().Add(life).Round(0)
+	k.Kept = k.Until // a session's own is not
 	return k, nil
 }
 

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -180,6 +181,43 @@ func TestReconnectGivenUp(t *testing.T) {
 	s.exits(255)
 	if n := d.ours(); n != 0 {
 		t.Errorf("%d rules are left", n)
+	}
+}
+
+// A pause and a revoke are the user's word: a session that lost its link changes nothing while it is paused, and does not bring
+// back the rule that was revoked meanwhile.
+func TestReconnectPausedAndRevoked(t *testing.T) {
+	d := newDesk(t)
+	s := d.connect(t, nil, "--reconnect", d.cluster)
+	s.ready()
+	other := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command(programPath(t), args...)
+		cmd.Env = s.cmd.Env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	other("pause")
+	d.set("all", "203.0.113.9")
+	writes := d.writes()
+	d.path.cut()
+	s.expect("connected again after") // by the rule that stands
+	s.ready()
+	if n := d.writes() - writes; n > 0 {
+		t.Errorf("paused, and it wrote %d times", n)
+	}
+	other("resume")
+	other("revoke", d.cluster) // which is on another port here
+	if n := d.ours(); n != 0 {
+		t.Errorf("revoked, and %d rules are left:\n%s", n, d.listing())
+	}
+	d.path.cut()
+	s.expect("error: the rule was revoked while this session was open")
+	s.expect("hint: .emr-accessd connect. brings it back")
+	s.exits(255)
+	if n := d.ours(); n != 0 {
+		t.Errorf("%d rules are back", n)
 	}
 }
 

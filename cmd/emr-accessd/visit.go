@@ -136,7 +136,7 @@ func (v *visit) comeBack(ctx context.Context, lost error) (*sshsession.Client, e
 		switch {
 		case err == nil:
 			client, err = v.dial(ctx, v.p, v.f)
-		case aws && ctx.Err() == nil: // it cannot be asked; the rule of the last time may admit us all the same
+		case (aws || errors.Is(err, keeper.ErrPaused)) && ctx.Err() == nil: // it cannot or may not be asked; the rule of the last time may admit us all the same
 			last := *v.p
 			last.report.Applied = false // what it changed acts by now
 			if c, derr := v.dial(ctx, &last, v.f); derr == nil {
@@ -173,7 +173,7 @@ func (v *visit) comeBack(ctx context.Context, lost error) (*sshsession.Client, e
 func passing(err error) bool {
 	_, dial := errors.AsType[*sshsession.DialError](err)
 	kind, _ := awsclient.KindOf(err)
-	return dial || transient(err) || kind == awsclient.Canceled || errors.Is(err, sshsession.ErrHandshake) || errors.Is(err, sshsession.ErrLostLink)
+	return dial || transient(err) || kind == awsclient.Canceled || errors.Is(err, sshsession.ErrHandshake) || errors.Is(err, sshsession.ErrLostLink) || errors.Is(err, keeper.ErrPaused)
 }
 
 // endOn ends a command when this program is told to end. Ctrl-C is not among the reasons: it is passed on to

@@ -63,12 +63,16 @@ func (c *cloud) call(ctx context.Context, name string, effect func() error) erro
 	return err
 }
 
-func (c *cloud) Resolve(ctx context.Context, t keeper.Target) (p keeper.Place, err error) {
+func (c *cloud) Resolve(ctx context.Context, t keeper.Target, was keeper.Place) (p keeper.Place, err error) {
 	what := t.Cluster + t.SecurityGroup + t.NamePattern
 	err = c.call(ctx, "resolve "+what, func() error {
 		var ok bool
 		if p, ok = c.places[what]; !ok {
 			return fmt.Errorf("there is no %s", what)
+		}
+		c.was = append(c.was, was)
+		if p.Looks = 0; len(was.Nodes) > 0 {
+			p.Looks = was.Looks + 1
 		}
 		return nil
 	})

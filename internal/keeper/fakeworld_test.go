@@ -34,6 +34,7 @@ type world struct {
 	users   map[string]keeper.Identity          // by profile
 	calls   []string                            // "authorize sg-1 192.0.2.1/32 22", in order
 	times   []stamp                             // the same with their instants
+	was     []keeper.Place                      // what the looks at clusters were told of before
 	skew    time.Duration                       // AWS's clock against the laptop's
 	lag     time.Duration                       // how stale a read of rules is
 	fail    func(context.Context, string) error // before the effect of a call

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -165,7 +166,7 @@ func spread(d time.Duration) time.Duration {
 	return time.Duration((0.5 + rand.Float64()) * float64(d))
 }
 
-// waiting reports whether a target's address is one that no rule of ours in a group of that target is known to admit.
+// waiting reports whether a target's address is one that no rule in a group of that target is known to admit.
 func (r *round) waiting() bool {
 	for _, t := range r.all {
 		place, known := r.place(t)
@@ -174,13 +175,32 @@ func (r *round) waiting() bool {
 		}
 		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
 			for _, p := range r.families[familyKey{t.key(), f}].Self {
-				if !known || slices.ContainsFunc(place.Groups, func(id string) bool { return !r.st.admits(id, p) }) {
+				if !known || slices.ContainsFunc(place.Groups, func(id string) bool { return !r.admitted(id, t.Port, p) }) {
 					return true
 				}
 			}
 		}
 	}
 	return false
+}
+
+// admitted reports whether a rule is known to admit an address to a port of a group, whoever made it: by what this round has read,
+// or the one before it.
+func (r *round) admitted(id string, port int, p netip.Prefix) bool {
+	if i := slices.IndexFunc(r.work, func(w *groupWork) bool { return w.id == id && w.rep.read }); i >= 0 {
+		return r.work[i].rep.admits(port, p)
+	}
+	return slices.ContainsFunc(r.st.Status.Report.Targets, func(t TargetReport) bool {
+		return slices.ContainsFunc(t.Groups, func(g GroupReport) bool { return g.ID == id && g.admits(port, p) })
+	})
+}
+
+// admits reports whether a managed rule of a group, or one that is borrowed, admits an address to a port.
+func (g GroupReport) admits(port int, p netip.Prefix) bool {
+	return slices.ContainsFunc(g.Rules, func(r RuleReport) bool { return r.Port == port && r.CIDR == p.String() }) ||
+		slices.ContainsFunc(g.Changes, func(c ChangeReport) bool {
+			return c.Do == string(sgsync.Borrow) && c.Port == port && c.CIDR == p.String()
+		})
 }
 
 // onlyEnded reports whether nothing but terminated clusters made the round fail.
@@ -204,7 +224,7 @@ func (r *round) kept() Report {
 				continue
 			}
 			for _, g := range old.Groups {
-				g.Changes = []ChangeReport{}
+				g.Changes = borrowed(g.Changes)
 				t.Groups = append(t.Groups, g)
 			}
 			break
@@ -219,9 +239,14 @@ func (t *TargetReport) sameRules(old TargetReport) {
 	for i, g := range t.Groups {
 		j := slices.IndexFunc(old.Groups, func(o GroupReport) bool { return o.ID == g.ID })
 		if j >= 0 && g.Err != nil && !g.read {
-			t.Groups[i].Rules, t.Groups[i].Public = old.Groups[j].Rules, old.Groups[j].Public
+			t.Groups[i].Rules, t.Groups[i].Public, t.Groups[i].Changes = old.Groups[j].Rules, old.Groups[j].Public, borrowed(old.Groups[j].Changes)
 		}
 	}
+}
+
+// borrowed are the changes that still say something when they were made long ago: which rules are not ours, and admit us.
+func borrowed(cs []ChangeReport) []ChangeReport {
+	return append([]ChangeReport{}, slices.DeleteFunc(slices.Clone(cs), func(c ChangeReport) bool { return c.Do != string(sgsync.Borrow) })...)
 }
 
 func (r *round) identities() []Identity {

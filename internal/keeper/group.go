@@ -72,6 +72,9 @@ func (r *round) group(ctx context.Context, w *groupWork) {
 func (r *round) pass(ctx context.Context, w *groupWork, raw sgsync.View) (again bool, out []sgsync.Outcome) {
 	w.rep.Err, w.rep.Error = nil, nil
 	me := r.me(w.cloud.Identity(), w.lease)
+	if !w.promised.IsZero() { // a little less: else a lease of that very length would be renewed for the seconds that have gone by
+		me.Promised = w.promised.Add(raw.AWS.Sub(raw.Sent) - promiseGrain)
+	}
 	if r.cloned(raw, me) {
 		return true, nil
 	}
@@ -129,6 +132,9 @@ func tidying(planned []sgsync.Change, outcomes []sgsync.Outcome) bool {
 		return o.Err != nil && !courtesy(o.Change)
 	})
 }
+
+// promiseGrain is how much earlier than promised a lease may end, for a round that takes long and clocks that differ.
+const promiseGrain = time.Minute
 
 func (w *groupWork) fail(err error) {
 	text := err.Error()

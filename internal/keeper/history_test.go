@@ -285,3 +285,44 @@ func TestHistoryOfOthers(t *testing.T) {
 		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
 	})
 }
+
+// A rule that an own call took away before the process was killed was not removed by somebody else, also when the next look at its
+// group comes late, and other groups were looked at before.
+func TestHistoryOfAKilledRelease(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.Targets = append(l.Targets, target("j-2"))
+		l.good(keeper.Request{})
+		time.Sleep(time.Minute)
+		gone := func(call string) bool { return strings.HasPrefix(call, "revoke") }
+		dead := false
+		var disk []byte
+		l.world.lose = func(call string) error {
+			if gone(call) && !dead {
+				dead = true
+				disk, _ = os.ReadFile(l.Store.Path("state.json"))
+			}
+			return nil
+		}
+		l.round(keeper.Request{Release: true, Targets: l.Targets[:1]})
+		if !dead {
+			t.Fatal("nothing was revoked")
+		}
+		l.world.lose = nil
+		if err := os.WriteFile(l.Store.Path("state.json"), disk, 0o600); err != nil { // as it was when the process was killed
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		l.v4(at(office))
+		l.good(keeper.Request{Targets: l.Targets[1:]})
+		l.good(keeper.Request{})
+		if lost := l.state().Lost; len(lost) > 0 {
+			t.Errorf("removed by somebody else: %v", lost)
+		}
+		for _, line := range l.told() {
+			if strings.Contains(line, "lost") {
+				t.Error(line)
+			}
+		}
+	})
+}

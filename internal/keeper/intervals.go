@@ -39,6 +39,14 @@ const (
 	MaxNext = DriftCheck + DriftCheck/5
 )
 
+// As long as a cluster's primary nodes run, EMR itself is asked after so many looks at them: "Amazon EMR endpoints and quotas"
+// gives an account one DescribeCluster a second and one ListInstances in two, its schedulers' own included. Looks are counted,
+// not time: else all that slept would ask in the same minute of the morning.
+const (
+	LooksOfDaemon  = 96 // a day of looks for drift
+	LooksOfCommand = 4
+)
+
 // backoff is the pause after a round that failed for the nth time in a row. The first steps are for a
 // network that is coming up, the last for an expired sign-in overnight; any event cuts them short.
 var backoff = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second,

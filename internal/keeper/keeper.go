@@ -27,6 +27,7 @@ type Target struct {
 	Trusted       []netip.Prefix
 	Local         bool      // the address that counts is the local one towards the node (a VPN)
 	Until         time.Time // a temporary target ends then; zero = for good
+	Kept          time.Time // of a temporary target: until then the end of no session gives its rule back
 	Lease         time.Duration
 }
 
@@ -43,6 +44,7 @@ type Identity struct {
 
 // Node is a host of a cluster.
 type Node struct {
+	Cluster  string     `json:"cluster,omitempty"`
 	Instance string     `json:"instance"`
 	Role     string     `json:"role"`
 	State    string     `json:"state"`
@@ -66,13 +68,19 @@ type Place struct {
 	Unclear6 bool                `json:"unclear6,omitempty"` // EC2 does not tell whether the nodes have IPv6 addresses
 	Host     string              `json:"host,omitempty"`     // of AWS's endpoint in the region
 	Warnings []string            `json:"warnings,omitempty"`
+	Partial  bool                `json:"partial,omitempty"` // there are clusters that AWS refused to describe
+	// Looks is how many looks in a row have only seen that it stands, since EMR told it.
+	Looks int `json:"looks,omitempty"`
 }
 
 // Cloud is one AWS account and region, opened anew for each round.
 type Cloud interface {
 	sgsync.API
 	Identity() Identity
-	Resolve(ctx context.Context, t Target) (Place, error)
+	// Resolve finds a target. was is where it was found before: as long as that stands, which may cost fewer calls to see,
+	// it is returned, with one more of Looks. The zero Place asks for a look at everything. With an error there may be a place
+	// too: what of a pattern was found before AWS refused to go on.
+	Resolve(ctx context.Context, t Target, was Place) (Place, error)
 	Rules(ctx context.Context, group string) (sgsync.View, error)
 	// Tagged lists the rules of the region that carry a tag key.
 	Tagged(ctx context.Context, key string) ([]sgsync.Rule, error)

@@ -16,7 +16,20 @@ import (
 
 // A new address waits for no look at the cluster: it was found a moment ago. The next round looks again.
 func TestEventKnowsThePlace(t *testing.T) {
+	t.Run("a cluster", func(t *testing.T) { eventKnowsThePlace(t, func(*keeper.Place, *keeper.Target) {}) })
+	t.Run("a pattern", func(t *testing.T) {
+		eventKnowsThePlace(t, func(p *keeper.Place, t *keeper.Target) {
+			t.Cluster, t.NamePattern = "", "j-1"
+			p.Cluster, p.State, p.Clusters = "", "", []string{"j-1", "j-2"}
+		})
+	})
+}
+
+func eventKnowsThePlace(t *testing.T, change func(*keeper.Place, *keeper.Target)) {
 	inLab(t, func(l *lab) {
+		p := l.world.places["j-1"]
+		change(&p, &l.Targets[0])
+		l.world.places["j-1"] = p
 		d := l.run()
 		d.sleep(5 * time.Minute)
 		l.took()
@@ -46,8 +59,14 @@ func TestEventLooksUpThePlace(t *testing.T) {
 		"a node starts":     func(_ *lab, p *keeper.Place, _ *keeper.Target) { p.Nodes[0].State = "BOOTSTRAPPING" },
 		"no node yet":       func(_ *lab, p *keeper.Place, _ *keeper.Target) { p.Nodes = nil },
 		"IPv6 is not known": func(_ *lab, p *keeper.Place, _ *keeper.Target) { p.Unclear6 = true },
-		"a pattern":         func(_ *lab, _ *keeper.Place, t *keeper.Target) { t.Cluster, t.NamePattern = "", "j-1" },
-		"a group":           func(_ *lab, _ *keeper.Place, t *keeper.Target) { t.Cluster, t.SecurityGroup = "", "j-1" },
+		"nothing matches": func(_ *lab, p *keeper.Place, t *keeper.Target) {
+			t.Cluster, t.NamePattern = "", "j-1"
+			p.Nodes, p.Warnings = nil, []string{"no cluster matches"}
+		},
+		"a group": func(_ *lab, p *keeper.Place, t *keeper.Target) {
+			t.Cluster, t.SecurityGroup = "", "j-1"
+			*p = keeper.Place{Groups: p.Groups}
+		},
 		"the clock was put back": func(l *lab, _ *keeper.Place, _ *keeper.Target) {
 			time.AfterFunc(justBefore, func() { l.ahead.Store(int64(-time.Hour)) })
 		},

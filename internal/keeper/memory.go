@@ -16,16 +16,6 @@ func (s *State) placed(id, group string, cidr netip.Prefix) {
 	s.Rules[id] = RuleMemory{Group: group, CIDRs: cidrs[:min(len(cidrs), kept)]}
 }
 
-// admits reports whether a rule of ours in a group is known to admit an address.
-func (s *State) admits(group string, p netip.Prefix) bool {
-	for _, m := range s.Rules {
-		if m.Group == group && len(m.CIDRs) > 0 && m.CIDRs[0] == p {
-			return true
-		}
-	}
-	return false
-}
-
 // cloned notices that somebody moves rules in our name: this disk was copied with its machine id. The copy
 // that notices takes a new id; its old lease ends like that of any laptop that is gone.
 func (r *round) cloned(raw sgsync.View, me sgsync.Me) bool {
@@ -63,6 +53,10 @@ func (r *round) before(group string, c sgsync.Change) error {
 	r.st.Journal = append(r.st.Journal, w)
 	if c.Do == sgsync.Move {
 		r.st.placed(c.Rule, group, c.CIDR)
+	}
+	if mem, ok := r.st.Rules[c.Rule]; ok && (c.Do == sgsync.Remove || c.Do == sgsync.Leave) {
+		mem.Leaving = true
+		r.st.Rules[c.Rule] = mem
 	}
 	r.wrote = true
 	r.st.Status.NextRound = time.Time{} // until the end of this round: if it is killed, a whole one is due

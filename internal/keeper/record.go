@@ -211,7 +211,7 @@ func (r *round) missed(id string, view sgsync.View) {
 	ours := slices.ContainsFunc(r.st.Journal, func(j sgsync.Write) bool {
 		return j.ID == id && (j.Do == sgsync.Remove || j.Do == sgsync.Leave)
 	})
-	if ours || r.req.DryRun || r.req.Release || slices.ContainsFunc(view.Rules, func(rule sgsync.Rule) bool { return rule.ID == id }) {
+	if ours || r.st.Rules[id].Leaving || r.req.DryRun || r.req.Release || slices.ContainsFunc(view.Rules, func(rule sgsync.Rule) bool { return rule.ID == id }) {
 		return
 	}
 	r.lost = append(r.lost, id)

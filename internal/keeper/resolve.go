@@ -78,18 +78,28 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 		return nil
 	}
 	r.say("looking up " + t.Label)
-	place, err := cloud.Resolve(ctx, t)
-	if err != nil && r.oldPlace(t, err) {
-		return nil
+	was, anew := r.standing(t)
+	place, err := Place{}, error(nil)
+	if anew {
+		place, err = cloud.Resolve(ctx, t, Place{})
 	}
-	if err != nil {
+	if !anew || err != nil && len(was.Nodes) > 0 && r.Transient != nil && r.Transient(err) {
+		place, err = cloud.Resolve(ctx, t, was)
+	}
+	if err != nil && len(place.Groups) == 0 {
+		if r.oldPlace(t, err) {
+			return nil
+		}
 		return err
 	}
 	place.Host = cloud.Host()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.places[t.key()] = place
-	if old, ok := r.st.Places[t.key()]; ok {
+	if old, ok := r.st.Places[t.key()]; ok && err != nil {
+		place.join(old.Place) // what was not looked up is as it was
+		r.places[t.key()] = place
+	} else if ok {
 		// A pattern that matches other clusters now, a cluster with other groups: what was left is given back.
 		old.Place.Groups = slices.DeleteFunc(slices.Clone(old.Place.Groups), func(id string) bool { return slices.Contains(place.Groups, id) })
 		if len(old.Place.Groups) > 0 {
@@ -102,7 +112,49 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 		}
 		r.st.Places[t.key()] = Remembered{Target: t, Place: place, Seen: r.now}
 	}
-	return nil
+	return err
+}
+
+// join adds what another place has besides.
+func (p *Place) join(o Place) {
+	for _, id := range o.Clusters {
+		if slices.Contains(p.Clusters, id) {
+			continue
+		}
+		p.Clusters = append(p.Clusters, id)
+		for _, n := range o.Nodes {
+			if n.Cluster == id {
+				p.Nodes = append(p.Nodes, n)
+			}
+		}
+		for g, users := range o.Uses {
+			if slices.Contains(users, id) {
+				p.Uses[g] = append(p.Uses[g], id)
+			}
+		}
+	}
+	for _, g := range o.Groups {
+		if !slices.Contains(p.Groups, g) {
+			p.Groups = append(p.Groups, g)
+		}
+	}
+	p.Unclear6 = p.Unclear6 || o.Unclear6
+}
+
+// standing is where a target was found before, if a look at its primary nodes can tell whether that still holds; else it is
+// the zero Place. anew says that EMR is to be asked, whose limits for an account are much lower than EC2's: the daemon asks it
+// in a round that nobody waits for.
+func (r *round) standing(t Target) (was Place, anew bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.st.Places[t.key()].Place
+	if t.Cluster != "" && !p.settled() || len(p.Nodes) == 0 || slices.ContainsFunc(t.Nodes, func(role string) bool { return role != "primary" }) { // other nodes come and go
+		return Place{}, true
+	}
+	if r.req.unattended {
+		return p, p.Looks >= LooksOfDaemon && r.req.recall != nil
+	}
+	return p, p.Looks >= LooksOfCommand
 }
 
 // recallPlace takes a target to be where it was found last, where that does: a cluster keeps its groups as long as it
@@ -133,7 +185,7 @@ func (r *round) remembered(t Target, most time.Duration) (place Place, seen time
 	defer r.mu.Unlock()
 	rem, ok := r.st.Places[t.key()]
 	age := r.now.Sub(rem.Seen)
-	return rem.Place, rem.Seen, ok && t.Cluster != "" && age >= 0 && age <= most && rem.Place.settled()
+	return rem.Place, rem.Seen, ok && age >= 0 && age <= most && rem.Place.settled()
 }
 
 func (r *round) placed(t Target, p Place) {
@@ -142,9 +194,10 @@ func (r *round) placed(t Target, p Place) {
 	r.places[t.key()] = p
 }
 
-// settled reports whether nothing of a place is about to change: a cluster that runs, with all of its nodes.
+// settled reports whether nothing of a place is about to change: clusters that run, with all of their nodes.
 func (p Place) settled() bool {
-	return !p.Ended && len(p.Warnings) == 0 && !p.Unclear6 && len(p.Nodes) > 0 && (p.State == "RUNNING" || p.State == "WAITING") &&
+	runs := p.State == "RUNNING" || p.State == "WAITING" || p.Cluster == "" // of several clusters only their nodes are known
+	return runs && !p.Ended && !p.Partial && len(p.Warnings) == 0 && !p.Unclear6 && len(p.Nodes) > 0 &&
 		!slices.ContainsFunc(p.Nodes, func(n Node) bool { return n.State != "RUNNING" })
 }
 

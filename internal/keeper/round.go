@@ -26,6 +26,10 @@ type Request struct {
 	Release bool
 	// Check looks at the address first, and ends there when nothing has changed and nothing is due.
 	Check bool
+	// Session marks what a `connect` session does by itself while it is open and at its end. It changes nothing while the
+	// program is paused ([ErrPaused]), and does not bring back what a person has revoked ([ErrRevoked]). With Release it
+	// gives back all the same, and is nobody's word that the rules are to stay away.
+	Session bool
 	// Event says that something happened: a pause after failures is cut short.
 	Event bool
 	// Why says for the history what made the round, in words for people, and Since when that was.
@@ -42,6 +46,12 @@ type Request struct {
 
 // ErrNothing is returned when there is no target at all.
 var ErrNothing = errors.New("no target: name a cluster, or add one to the configuration")
+
+// What keeps an open session from changing rules.
+var (
+	ErrPaused  = errors.New("emr-accessd is paused, so no rule follows your address")
+	ErrRevoked = errors.New("the rule was revoked while this session was open, and is not put in place again")
+)
 
 // Round looks, plans and applies once. Failures of single targets and groups are in the report; the error
 // is for what stops the whole round.
@@ -71,6 +81,9 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if req.unattended && k.Store.Paused(k.wall()) != nil {
 		return st.idle(), nil
 	}
+	if err := k.following(req, st); err != nil {
+		return Report{}, err
+	}
 	r := &round{Keeper: k, req: req, st: st, miles: milestones{since: req.Since, began: time.Now()}, now: k.wall(), was: st.Status.NextRound, clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
 		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}, checked: map[string]ipwatch.Verdict{}, hosts: map[string][]netip.Addr{}}
 	if warning != "" {
@@ -83,6 +96,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 		return Report{}, err
 	}
 	r.gather()
+	r.revoked()
 	if len(r.selected) == 0 && len(r.departed) == 0 {
 		return Report{}, ErrNothing
 	}
@@ -179,11 +193,18 @@ func (r *round) installation() error {
 func (r *round) gather() {
 	r.st.Temporary = slices.DeleteFunc(r.st.Temporary, func(t Target) bool { return !t.Until.After(r.now) })
 	r.all = slices.Clone(r.Targets)
-	all := keysOf(r.all)
+	at := map[string]int{} // by Target.key
+	for i, t := range r.Targets {
+		at[t.key()] = i
+	}
 	for _, t := range slices.Concat(r.st.Temporary, r.req.Targets) {
-		if !all[t.key()] {
+		i, known := at[t.key()]
+		switch {
+		case !known:
+			at[t.key()] = len(r.all)
 			r.all = append(r.all, t)
-			all[t.key()] = true
+		case i >= len(r.Targets):
+			r.all[i] = longer(r.all[i], t) // as long as asked for now, also where a shorter one stands
 		}
 	}
 	r.selected = slices.Clone(r.all)
@@ -193,7 +214,7 @@ func (r *round) gather() {
 	}
 	r.chosen = keysOf(r.selected)
 	for key, rem := range r.st.Places {
-		if all[key] {
+		if _, known := at[key]; known {
 			continue
 		}
 		// A round for some targets signs in nowhere else for those that have left; there may be no other
@@ -218,9 +239,22 @@ func (r *round) temporary(t Target) {
 	}
 	if i := slices.IndexFunc(r.st.Temporary, same); i < 0 {
 		r.st.Temporary = append(r.st.Temporary, t)
-	} else if t.Until.After(r.st.Temporary[i].Until) {
-		r.st.Temporary[i] = t
+	} else {
+		r.st.Temporary[i] = longer(r.st.Temporary[i], t)
 	}
+}
+
+// longer is a temporary target that was asked for twice: the one that lasts longer, with the longer promise.
+func longer(a, b Target) Target {
+	kept := a.Kept
+	if b.Kept.After(kept) {
+		kept = b.Kept
+	}
+	if b.Until.After(a.Until) {
+		a = b
+	}
+	a.Kept = kept
+	return a
 }
 
 func (r *round) run(ctx context.Context) {

@@ -16,9 +16,10 @@ type State struct {
 	Version      int    `json:"version"`
 	Installation string `json:"installation,omitempty"` // only when it is not the derived one
 
-	Families  map[string]FamilyMemory `json:"families"`  // by family and Target.key
-	Places    map[string]Remembered   `json:"places"`    // by Target.key
-	Temporary []Target                `json:"temporary"` // targets of connect sessions
+	Families  map[string]FamilyMemory `json:"families"`          // by family and Target.key
+	Places    map[string]Remembered   `json:"places"`            // by Target.key
+	Temporary []Target                `json:"temporary"`         // targets of connect sessions
+	Revoked   []string                `json:"revoked,omitempty"` // Target.key of what a person has given back while sessions were open
 	Journal   []sgsync.Write          `json:"journal"`
 	Bare      map[string]time.Time    `json:"bare"`              // by rule id, AWS's clock
 	Rules     map[string]RuleMemory   `json:"rules"`             // rules with a lease of ours, by id
@@ -56,6 +57,8 @@ type FamilyMemory struct {
 type RuleMemory struct {
 	Group string         `json:"group"`
 	CIDRs []netip.Prefix `json:"cidrs"` // the latest first; a stale read may show an earlier one
+	// Leaving: a call of ours that gives it up was about to be made. If it is gone, nobody else has removed it.
+	Leaving bool `json:"leaving,omitempty"`
 }
 
 // Remembered is a target with the place it was last seen at.

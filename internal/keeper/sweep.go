@@ -33,14 +33,14 @@ func (r *round) held(ctx context.Context, cloud Cloud) (map[string]ports, error)
 }
 
 // sweep looks once a day by tag for rules of ours that no target leads to any more (the state was lost, a
-// group has left its cluster), and plans to give them back. It waits until every target has been found once:
-// else it could not tell.
+// group has left its cluster), and plans to give them back. It waits until every target has been found once, with all of
+// its clusters: else it could not tell.
 func (r *round) sweep(ctx context.Context) {
 	if r.req.Targets != nil {
 		return
 	}
 	for _, t := range r.all {
-		if _, known := r.place(t); !known {
+		if p, known := r.place(t); !known || p.Partial {
 			return
 		}
 	}

@@ -25,8 +25,9 @@ type groupWork struct {
 	cloud    Cloud
 	want     sgsync.Want
 	lease    time.Duration
-	users    []string // keys of the selected targets that use it
-	departed []string // keys of the targets that have left it
+	promised time.Time // wall clock: how long the rule was promised to somebody
+	users    []string  // keys of the selected targets that use it
+	departed []string  // keys of the targets that have left it
 	next     time.Time
 	unsure   bool      // some rules could not be judged: a lost call may still act, or not all of their tags may show
 	unshown  time.Time // wall clock: until then a rule that nothing wants is kept, for its tags may not show
@@ -171,6 +172,9 @@ func (r *round) family(t Target, place Place, f ipwatch.Family) sgsync.Family {
 // add merges one target's wants into the group's.
 func (w *groupWork) add(t Target, v4, v6 sgsync.Family) {
 	w.lease = max(w.lease, t.Lease)
+	if t.Kept.After(w.promised) {
+		w.promised = t.Kept
+	}
 	i := slices.IndexFunc(w.want.Ports, func(p sgsync.Port) bool { return p.Port == t.Port })
 	if i < 0 {
 		w.want.Ports = append(w.want.Ports, sgsync.Port{Port: t.Port, V4: v4, V6: v6, Trusted: slices.Clone(t.Trusted)})

@@ -13,6 +13,8 @@ const (
 	showTime = 5 * time.Second
 	// lastWord is how long it may still take when the daemon ends.
 	lastWord = 500 * time.Millisecond
+	// stale is when an event is no news any more. There is room for it within [Window], at the round after that.
+	stale = 2 * Window
 )
 
 // Teller tells matters in the background: a desktop that hangs holds up nobody. Its fields are set before [Teller.Run].
@@ -56,14 +58,32 @@ func (t *Teller) Stand(ms []Matter) {
 // Run tells until ctx ends.
 func (t *Teller) Run(ctx context.Context) {
 	mem := t.Load()
+	var late []Matter
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case ms := <-t.matters:
+			if !slices.ContainsFunc(ms, func(m Matter) bool { return m.Once }) {
+				ms = slices.Concat(ms, untold(mem, late, t.Wall())) // nobody may have looked for long
+			}
 			mem = t.tell(ctx, mem, ms)
+			late = untold(mem, ms, t.Wall())
 		}
 	}
+}
+
+// untold is the event that was not shown, for want of room or of somebody to see it, and is told later. Of several it is the last
+// one, which comes first and has overtaken the others.
+func untold(mem Memory, ms []Matter, now time.Time) []Matter {
+	i := slices.IndexFunc(ms, func(m Matter) bool { return m.Once })
+	if i < 0 {
+		return nil
+	}
+	if told := mem.Matters[ms[i].Key]; !told.Shown.IsZero() || now.Sub(told.First) >= stale {
+		return nil
+	}
+	return ms[i : i+1 : i+1]
 }
 
 // tell tells what is to be told now.

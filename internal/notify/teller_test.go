@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -142,6 +143,49 @@ func TestTellerKeepsEvents(t *testing.T) {
 	}
 	if strings.Join(got, " ") != "newer event" {
 		t.Errorf("%q", got)
+	}
+}
+
+// An event for which there was no room is told when there is, unless another one has overtaken it or it is no news any more.
+func TestTellerTellsEventsLater(t *testing.T) {
+	event := func(key string) Matter {
+		m := matter(key)
+		m.Once = true
+		return m
+	}
+	for name, tt := range map[string]struct {
+		events []string // one a minute, when the hour is full
+		idle   time.Duration
+		want   string
+	}{
+		"later":           {[]string{"e1"}, 0, "e1"},
+		"the last of two": {[]string{"e1", "e2"}, 0, "e2"},
+		"no news":         {[]string{"e1"}, 2 * Window, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, k := &desk{}, &disk{}
+				ctx, cancel := context.WithCancel(t.Context())
+				teller := NewTeller(d, slog.New(slog.DiscardHandler), k.load, k.save)
+				done := make(chan struct{})
+				go func() { teller.Run(ctx); close(done) }()
+				stand := func(ms ...Matter) { teller.Stand(ms); time.Sleep(time.Minute); synctest.Wait() }
+				full := []Matter{matter("a"), matter("b"), matter("c"), matter("d")}
+				stand(full...)
+				for _, key := range tt.events {
+					stand(append(slices.Clone(full), event(key))...)
+				}
+				time.Sleep(tt.idle)
+				for range 3 * 60 {
+					stand(full...)
+				}
+				cancel()
+				<-done
+				if got := strings.TrimPrefix(strings.Join(d.shown, " "), "a b c d"); strings.TrimSpace(got) != tt.want {
+					t.Errorf("shown later: %q, want %q", got, tt.want)
+				}
+			})
+		})
 	}
 }
 

@@ -164,11 +164,17 @@ func (p *planner) keep(c Change, mine Lease) {
 	p.out.List = append(p.out.List, c)
 }
 
-// due reports whether a lease is past half its time.
-func (p *planner) due(mine Lease) bool { return mine.End.Sub(p.now) < p.me.Lease/2 }
+// due reports whether a lease is past half its time, or ends before it was promised to.
+func (p *planner) due(mine Lease) bool {
+	short := mine.End.Before(p.me.Promised) && !p.me.Promised.After(p.now.Add(p.me.Lease))
+	return short || mine.End.Sub(p.now) < p.me.Lease/2
+}
 
 func (p *planner) renew(c Change, mine Lease) Change {
 	c.Do, c.Key, c.Why = Renew, mine.Key, "past half of the lease"
+	if mine.End.Sub(p.now) >= p.me.Lease/2 {
+		c.Why = "it is to last longer"
+	}
 	c.Value = p.me.leaseValue(p.now, mine.FirmFrom)
 	return c
 }

@@ -62,9 +62,10 @@ type Have struct {
 // Me is the installation on whose behalf is planned.
 type Me struct {
 	Holder
-	Who   string            // user@host, for humans
-	Lease time.Duration     // length of a lease
-	Tags  map[string]string // further tags for new rules, from the configuration
+	Who      string            // user@host, for humans
+	Lease    time.Duration     // length of a lease
+	Promised time.Time         // AWS's clock: a lease that ends before, and can be made to last so long, is renewed
+	Tags     map[string]string // further tags for new rules, from the configuration
 }
 
 // LeaseTag returns the tag value of a lease of mine that begins at now.
