@@ -42,6 +42,7 @@ func LaunchAgent(p UnitParams) (string, error) {
 // launchAgent has the label, the command line and the environment left out. Umask 63 is octal 077: a property list
 // has decimal numbers only.
 const launchAgent = `<?xml version="1.0" encoding="UTF-8"?>
+<!-- Made by emr-accessd: a service of the user. -->
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
 <dict>

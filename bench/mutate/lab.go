@@ -118,11 +118,16 @@ func (l *lab) write(replace map[string]string, name, base string, text []byte) e
 	return os.WriteFile(replace[name], text, 0o600)
 }
 
+// patience is the time for a run of the tests with no mutant awake, and by default for the others, too.
+const patience = 2 * time.Minute
+
 // reach runs the tests with all mutants asleep. They must pass, and they note which places they come to.
 func (l *lab) reach(ctx context.Context) error {
 	file := filepath.Join(l.temp, "reached")
 	began := time.Now()
-	f, out, err := l.test(ctx, "MUTATE_REACHED="+file)
+	patient := *l // a slow machine has not noticed anything yet
+	patient.timeout = max(l.timeout, patience)
+	f, out, err := patient.test(ctx, "MUTATE_REACHED="+file)
 	if err != nil {
 		return err
 	}

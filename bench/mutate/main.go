@@ -41,7 +41,7 @@ func main() {
 	flag.StringVar(&o.run, "run", "", "run only the tests that match this `pattern`")
 	flag.StringVar(&o.known, "known", "bench/mutate/survivors.txt", "`file` of explained survivors")
 	flag.DurationVar(&o.budget, "for", 0, "begin no mutant after this `time` (default: try all)")
-	flag.DurationVar(&o.timeout, "timeout", 2*time.Minute, "a run of the tests that takes longer has noticed")
+	flag.DurationVar(&o.timeout, "timeout", patience, "a run of the tests that takes longer has noticed")
 	flag.IntVar(&o.sample, "sample", 0, "try this `number` of mutants (default all)")
 	flag.Uint64Var(&o.seed, "seed", 1, "`number` that chooses the sample and the order")
 	flag.IntVar(&o.workers, "workers", 2, "run this `number` of tests at a time")

@@ -101,28 +101,48 @@ func svcExists(path string) bool {
 	return err == nil
 }
 
-// installFor makes a service of another user's own manager.
+// installFor makes a service of another user's own manager. A child that is the user installs; another one shows the first
+// round, so that an installation that failed is known from a first round that did.
 func (a *app) installFor(ctx context.Context, f installFlags) error {
 	u, err := ordinary(f.user)
 	if err != nil {
 		return err
 	}
-	args := []string{"install"}
+	undoLinger := func() {}
+	if f.linger {
+		if undoLinger, err = lingerFor(ctx, u); err != nil {
+			return err
+		}
+	}
+	args := []string{"as-user", "install"}
 	for _, e := range f.env {
 		args = append(args, "--env", e)
 	}
-	if f.linger && !svcExists(filepath.Join(lingering, u.Username)) {
-		if _, err := svcmgr.Run(ctx, "loginctl", "enable-linger", u.Username); err != nil {
-			return fmt.Errorf("--linger: %w", err)
-		}
-		for range 100 { // its manager starts now
-			if svcExists("/run/user/"+u.Uid+"/systemd/private") || ctx.Err() != nil {
-				break
-			}
-			sleep(ctx, 100*time.Millisecond)
-		}
+	var begin time.Time
+	if err := a.answerAs(ctx, f.user, &begin, args...); err != nil {
+		undoLinger()
+		return err
 	}
-	return a.asUser(ctx, f.user, args...)
+	return a.roundAs(ctx, f.user, begin)
+}
+
+// answerAs runs a command of this program as another user, and reads its answer.
+func (a *app) answerAs(ctx context.Context, name string, answer any, args ...string) error {
+	cmd, err := a.commandAs(ctx, name, args...)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, a.Err
+	if err := cmd.Run(); err != nil {
+		return childStatus(err)
+	}
+	return json.Unmarshal(out.Bytes(), answer)
+}
+
+// roundAs shows the first round that the service of a user makes after begin.
+func (a *app) roundAs(ctx context.Context, name string, begin time.Time) error {
+	return a.asUser(ctx, name, "as-user", "first-round", begin.UTC().Format(time.RFC3339Nano))
 }
 
 // installSystem makes a service of the system. What concerns the user's files is done by a child that is the user: the
@@ -137,17 +157,8 @@ func (a *app) installSystem(ctx context.Context, f installFlags) error {
 		return err
 	}
 	rec.notes = slices.DeleteFunc(rec.notes, func(s string) bool { return strings.HasPrefix(s, "warning: the AWS keys") }) // root's are nobody's business
-	check, err := a.commandAs(ctx, f.user, "as-user", "check")
-	if err != nil {
-		return err
-	}
-	var out bytes.Buffer
-	check.Stdout, check.Stderr = &out, a.Err
-	if err := check.Run(); err != nil {
-		return childStatus(err)
-	}
 	var home userFiles
-	if err := json.Unmarshal(out.Bytes(), &home); err != nil {
+	if err := a.answerAs(ctx, f.user, &home, "as-user", "check"); err != nil {
 		return err
 	}
 	sys := m.(*svcmgr.Systemd)
@@ -166,7 +177,7 @@ func (a *app) installSystem(ctx context.Context, f installFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.asUser(ctx, f.user, "as-user", "first-round", begin.UTC().Format(time.RFC3339Nano))
+	return a.roundAs(ctx, f.user, begin)
 }
 
 // userFiles is what the system's installation needs to know of a user's files.
@@ -178,7 +189,15 @@ type userFiles struct {
 
 // asUserCommand is what root runs as the user.
 func (a *app) asUserCommand() *cobra.Command {
-	return &cobra.Command{Use: "as-user check|first-round TIME", Hidden: true, Args: cobra.RangeArgs(1, 2), RunE: func(cmd *cobra.Command, args []string) error {
+	var env []string
+	cmd := &cobra.Command{Use: "as-user check|install|first-round TIME", Hidden: true, Args: cobra.RangeArgs(1, 2), RunE: func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 && args[0] == "install" {
+			begin, err := a.installHere(cmd.Context(), installFlags{env: env})
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(a.Out).Encode(begin)
+		}
 		if err := a.load(); err != nil {
 			return err
 		}
@@ -198,4 +217,6 @@ func (a *app) asUserCommand() *cobra.Command {
 		}
 		return usageError{fmt.Errorf("as-user %s: for emr-accessd itself", strings.Join(args, " ")), ""}
 	}}
+	cmd.Flags().StringArrayVar(&env, "env", nil, "as of install")
+	return cmd
 }

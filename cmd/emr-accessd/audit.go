@@ -118,7 +118,9 @@ func (a *app) auditOne(ctx context.Context, t keeper.Target, from netip.Addr) []
 	}
 	if err != nil {
 		text := err.Error()
-		return []auditTarget{{Target: t.Label, Cluster: t.Cluster, Region: t.Region, Error: &text, err: err, AuditResult: sgsync.Audit(sgsync.Survey{Port: t.Port})}}
+		nothing := sgsync.Audit(sgsync.Survey{Port: t.Port})
+		nothing.Complete = false
+		return []auditTarget{{Target: t.Label, Cluster: t.Cluster, Region: t.Region, Error: &text, err: err, AuditResult: nothing}}
 	}
 	var out []auditTarget
 	for _, s := range found {

@@ -102,3 +102,30 @@ func TestAuditEscapes(t *testing.T) {
 		}
 	}
 }
+
+// The first sentence of the page says that a port is shut only when all is known.
+func TestAuditHeadline(t *testing.T) {
+	reach := func(kind string, effective, exposed bool) []sgsync.Reach {
+		return []sgsync.Reach{{Kind: kind, Who: "everybody", Effective: effective, Exposed: exposed}}
+	}
+	for _, tt := range []struct {
+		reach    []sgsync.Reach
+		complete bool
+		class    string
+		text     string
+	}{
+		{reach(sgsync.ReachPublic, true, true), true, "open", "Port 22 is open to everybody."},
+		{reach(sgsync.ReachPublic, true, true), false, "open", "Port 22 is open to everybody."},
+		{reach(sgsync.ReachPublic, true, false), true, "open", "Port 22 is open to whoever reaches a private address of the nodes: from the VPC, a VPN or a peering."},
+		{reach(sgsync.ReachPublic, false, false), true, "shut", "Port 22 is open to the networks and groups below, and to nobody else."},
+		{reach(sgsync.ReachHost, true, true), true, "shut", "Port 22 is open to the networks and groups below, and to nobody else."},
+		{reach(sgsync.ReachHost, true, true), false, "part", "No rule that could be read opens port 22 to everybody, but not everything could be read."},
+		{nil, true, "shut", "No rule admits anybody to port 22."},
+		{nil, false, "part", "No rule that could be read opens port 22 to everybody, but not everything could be read."},
+	} {
+		text, class := headline(auditTarget{AuditResult: sgsync.AuditResult{Port: 22, Reach: tt.reach, Complete: tt.complete}})
+		if text != tt.text || class != tt.class {
+			t.Errorf("%+v: %s: %s", tt, class, text)
+		}
+	}
+}

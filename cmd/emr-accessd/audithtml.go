@@ -137,14 +137,14 @@ func blockText(b *sgsync.PublicBlock) string {
 // headline answers the question of the page in a sentence.
 func headline(t auditTarget) (text, class string) {
 	public := func(e sgsync.Reach) bool { return e.Kind == sgsync.ReachPublic }
-	i := slices.IndexFunc(t.Reach, func(e sgsync.Reach) bool { return public(e) && e.Effective })
+	i := slices.IndexFunc(t.Reach, func(e sgsync.Reach) bool { return public(e) && e.Effective && e.Exposed })
 	switch {
 	case i >= 0:
 		return fmt.Sprintf("Port %d is open to %s.", t.Port, t.Reach[i].Who), "open"
-	case slices.ContainsFunc(t.Findings, func(f sgsync.Finding) bool { return f.ID == "not-looked-at" }):
+	case slices.ContainsFunc(t.Reach, func(e sgsync.Reach) bool { return public(e) && e.Effective }):
+		return fmt.Sprintf("Port %d is open to whoever reaches a private address of the nodes: from the VPC, a VPN or a peering.", t.Port), "open"
+	case !t.Complete:
 		return fmt.Sprintf("No rule that could be read opens port %d to everybody, but not everything could be read.", t.Port), "part"
-	case slices.ContainsFunc(t.Reach, func(e sgsync.Reach) bool { return e.Kind == sgsync.ReachUnknown }):
-		return "A rule has a source that could not be read.", "part"
 	case len(t.Reach) == 0:
 		return fmt.Sprintf("No rule admits anybody to port %d.", t.Port), "shut"
 	}

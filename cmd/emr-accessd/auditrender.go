@@ -76,9 +76,15 @@ func rolesText(nodes []sgsync.AuditNode, ids []string) string {
 }
 
 func renderAuditReach(w io.Writer, t auditTarget) {
-	if len(t.Reach) == 0 {
+	switch {
+	case len(t.Reach) == 0 && !t.Complete:
+		fmt.Fprintf(w, "  who can reach port %d is not known: not everything could be read\n", t.Port)
+		return
+	case len(t.Reach) == 0:
 		fmt.Fprintf(w, "  nobody can reach port %d: no rule admits anybody\n", t.Port)
 		return
+	case !t.Complete:
+		fmt.Fprintf(w, "  not everything could be read: others than those who are named here may reach port %d\n", t.Port)
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "  WHO\tSOURCE\tOPENS\tTO\tBY RULE\tNOTE")
@@ -110,8 +116,11 @@ func shorten(list []string) string {
 // reachNote says whose a rule is, as far as it tells.
 func reachNote(e sgsync.Reach) string {
 	var parts []string
-	if !e.Effective {
+	switch {
+	case !e.Effective:
 		parts = append(parts, "no node has such an address")
+	case e.Kind == sgsync.ReachPublic && !e.Exposed:
+		parts = append(parts, "no node has a public address")
 	}
 	switch {
 	case len(e.Holders) > 0:

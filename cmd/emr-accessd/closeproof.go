@@ -89,11 +89,15 @@ func (c *closing) admitted(ctx context.Context, p *closedProof, addr string) {
 		return
 	}
 	found, err := c.app.survey(ctx, c.target, c.target.Nodes)
-	if err != nil || len(found) != 1 || len(found[0].Unseen) > 0 && slices.ContainsFunc(found[0].Groups, func(g sgsync.AuditGroup) bool { return g.Unread }) {
+	if err != nil || len(found) != 1 {
 		return
 	}
 	found[0].From = me
-	p.AdmittedBy = sgsync.Audit(found[0].Survey).From.Rules
+	res := sgsync.Audit(found[0].Survey)
+	if !res.Complete { // what could not be read may admit us, too
+		return
+	}
+	p.AdmittedBy = res.From.Rules
 	own := map[string]bool{}
 	for _, fs := range c.footings {
 		for _, f := range fs {

@@ -67,6 +67,8 @@ func cmdAddRule(ts *testscript.TestScript, _ bool, args []string) {
 		r.Description = "console"
 	case "shared": // my very address, held by a colleague
 		r.Tags = map[string]string{sgsync.OwnerTag: "AIDABOB000000001", sgsync.LeasePrefix + "AIDABOB000000001-b1": sgsync.FormatLease(time.Now().Add(time.Hour), time.Now(), "bob@laptop")}
+	case "list": // my address is in a prefix list
+		r.CIDR, r.PrefixList = "", w.sim.AddPrefixList(awssim.PrefixListSpec{Name: "office", MaxEntries: 5, Entries: map[string]string{"198.51.100.0/24": "hq"}})
 	case "all":
 		r = awssim.RuleSpec{Protocol: "-1", CIDR: "0.0.0.0/0"}
 	case "tagged": // public, and somebody has put tags on it

@@ -180,14 +180,21 @@ func (c cloud) resolveCluster(ctx context.Context, t keeper.Target, id string) (
 	if err != nil {
 		return keeper.Place{}, err
 	}
+	p.Nodes = nodesOf(cl.ID, nodes)
 	for _, n := range nodes {
-		p.Nodes = append(p.Nodes, keeper.Node{Cluster: cl.ID, Instance: n.Instance, Role: n.Role, State: n.State, Public4: n.Public4, Private4: n.Private4, V6: n.V6})
 		p.Unclear6 = p.Unclear6 || n.Detail != nil && !n.V6.IsValid()
 		if n.Detail != nil && len(p.Warnings) == 0 {
 			p.Warnings = append(p.Warnings, fmt.Sprintf("the nodes' IPv6 addresses are not known: %v", n.Detail))
 		}
 	}
 	return p, nil
+}
+
+func nodesOf(cluster string, nodes []awsclient.Node) (out []keeper.Node) {
+	for _, n := range nodes {
+		out = append(out, keeper.Node{Cluster: cluster, Instance: n.Instance, Role: n.Role, State: n.State, Public4: n.Public4, Private4: n.Private4, V6: n.V6})
+	}
+	return out
 }
 
 // groupsOf chooses the groups of a cluster that a target is about.

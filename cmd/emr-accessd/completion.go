@@ -18,9 +18,12 @@ const (
 	completionFresh = 5 * time.Minute
 )
 
-// completeClusters has the shell complete clusters for each command whose usage names CLUSTER, and profiles and regions.
+// completeClusters has the shell complete clusters for each command whose usage names CLUSTER, and profiles, regions and nodes.
 func (a *app) completeClusters(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
+		if cmd.Flags().Lookup("node") != nil {
+			_ = cmd.RegisterFlagCompletionFunc("node", cobra.FixedCompletions(nodeWords, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder))
+		}
 		at, many := clusterArg(cmd.Use)
 		if at < 0 || cmd.ValidArgsFunction != nil {
 			continue

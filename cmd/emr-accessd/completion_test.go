@@ -41,6 +41,31 @@ func TestCompletionsAreHarmless(t *testing.T) {
 	}
 }
 
+// Every command that takes --node completes what it means, and takes what is completed.
+func TestEveryNodeCompletes(t *testing.T) {
+	n := 0
+	for _, cmd := range newRoot(&app{}).Commands() {
+		if cmd.Flags().Lookup("node") == nil {
+			continue
+		}
+		n++
+		complete, ok := cmd.GetFlagCompletionFunc("node")
+		if !ok {
+			t.Errorf("%s completes no node", cmd.Name())
+			continue
+		}
+		words, _ := complete(cmd, nil, "")
+		for _, w := range words {
+			if c, err := parseNode(w); err != nil || c.String() != w {
+				t.Errorf("%s completes %q: %v", cmd.Name(), w, err)
+			}
+		}
+	}
+	if n < 9 {
+		t.Errorf("%d commands take a node", n)
+	}
+}
+
 // Every command that takes a cluster completes it.
 func TestEveryClusterCompletes(t *testing.T) {
 	n := 0

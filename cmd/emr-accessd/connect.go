@@ -158,7 +158,21 @@ func (a *app) dial(ctx context.Context, p *prepared, f connectFlags) (*sshsessio
 		client, err = sshsession.Dial(ctx, t)
 		return err
 	})
+	if e, ok := errors.AsType[*sshsession.AuthError](err); ok {
+		err = hinted{err, exitFailed, loginHint(e, p.report.Targets[0].Place.KeyName)}
+	}
 	return client, err
+}
+
+// loginHint says what to do when the server takes none of the keys. keyPair is the name of the cluster's; "" for none.
+func loginHint(e *sshsession.AuthError, keyPair string) string {
+	switch {
+	case e.Partial || len(e.Methods) > 0:
+		return "`emr-accessd connect --openssh` can answer what the server asks"
+	case keyPair == "":
+		return "the cluster was made without a key pair: name a key that the node knows otherwise with -i, or use AWS Systems Manager; check the user (-l, on EMR usually hadoop)"
+	}
+	return fmt.Sprintf("name the private key of the cluster's key pair %s with -i, or put it into ~/.ssh or the agent; check the user (-l, on EMR usually hadoop)", keyPair)
 }
 
 // asking asks about a host key on a terminal.

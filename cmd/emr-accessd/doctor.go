@@ -35,6 +35,8 @@ type doctorCheck struct {
 // doctorFlags are the flags of doctor alone.
 type doctorFlags struct {
 	host     string
+	node     string
+	which    nodeChoice // node, once it has been read
 	identity []string
 	login    string
 }
@@ -60,11 +62,18 @@ Without a CLUSTER it looks at all targets of the configuration.
 Exit codes: 0 nothing is bad, 3 something is bad, 1 interrupted, 2 usage.`,
 		Example: `  emr-accessd doctor j-2AXXXXXXGAPLF
   emr-accessd doctor -i ~/.ssh/team.pem j-2AXXXXXXGAPLF
+  emr-accessd doctor --node core:0 j-2AXXXXXXGAPLF
   emr-accessd doctor                     # all targets; on a first day, this computer alone
   emr-accessd doctor --json j-2AXXXXXXGAPLF | jq '.checks[] | select(.state == "bad")'`,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.doctor(cmd.Context(), args, f) },
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if f.which, err = parseNode(f.node); err != nil {
+				return err
+			}
+			return a.doctor(cmd.Context(), args, f)
+		},
 	}
-	cmd.Flags().StringVar(&f.host, "host", "", "`host[:port]` to connect to in place of the primary node's address")
+	cmd.Flags().StringVar(&f.host, "host", "", "`host[:port]` to connect to in place of the node's address")
+	registerNode(cmd, &f.node)
 	cmd.Flags().StringArrayVarP(&f.identity, "identity", "i", nil, "private key `file` to log in with")
 	cmd.Flags().StringVarP(&f.login, "login", "l", "", "user to log in as (default: the one of your ssh configuration, or hadoop)")
 	return cmd
@@ -99,6 +108,9 @@ func (a *app) doctor(ctx context.Context, args []string, f doctorFlags) error {
 	}
 	all, cancel := context.WithTimeout(ctx, doctorTime)
 	defer cancel()
+	if err := d.flags.admits(f.which); err != nil {
+		return err
+	}
 	wanted, wrong := d.wanted(all, args)
 	d.run(all, append(append([]*exam{configuration}, d.local()...), d.accounts(wanted)...))
 	d.run(all, append(wrong, d.patients(all, wanted)...))

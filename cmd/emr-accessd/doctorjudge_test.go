@@ -57,17 +57,29 @@ func TestJudgeRule(t *testing.T) {
 		{"none", nil, stateBad, []string{"there is no rule for your address", "emr-accessd sync j-1"}},
 		{"the old address", []sgsync.Rule{rule("203.0.113.9/32", me.Key(), live)}, stateBad, []string{"yours: sgr-1 is for 203.0.113.9/32"}},
 		{"an ended lease", []sgsync.Rule{rule("203.0.113.9/32", me.Key(), ended)}, stateBad, []string{"there is no rule for your address 198.51.100.7/32 in sg-1"}},
-		{"a colleague's", []sgsync.Rule{rule("198.51.100.7/32", bob.Key(), live)}, stateOK, []string{"sync j-1` joins it"}},
+		{"a colleague's", []sgsync.Rule{rule("198.51.100.7/32", bob.Key(), live)}, stateOK, []string{"goes with those of others: emr-accessd sync j-1"}},
 		{"of my other computer", []sgsync.Rule{rule("198.51.100.7/32", other.Key(), live)}, stateOK, []string{"a lease of yours from another computer"}},
 		{"an administrator's", []sgsync.Rule{rule("198.51.100.7/32")}, stateOK, []string{"is not yours to lease"}},
 		{"a wider one is no rule of mine", []sgsync.Rule{wide, rule("198.51.100.0/24")}, stateBad, []string{"there is no rule"}},
 	} {
 		s := sgsync.Survey{Port: 22, Now: now, Groups: []sgsync.AuditGroup{{ID: "sg-1", Rules: tt.rules}, {ID: "sg-2", Rules: []sgsync.Rule{rule("198.51.100.7/32", me.Key(), live)}}}}
-		judgeRule(s, []string{"sg-1"}, want, me, "j-1", false).expect(t, tt.name, tt.state, tt.say...)
+		judgeRule(s, []string{"sg-1"}, want, me, "emr-accessd sync j-1").expect(t, tt.name, tt.state, tt.say...)
 	}
 	unread := sgsync.Survey{Port: 22, Now: now, Groups: []sgsync.AuditGroup{{ID: "sg-1", Unread: true}}}
-	judgeRule(unread, []string{"sg-1"}, want, me, "j-1", false).expect(t, "unread", stateUnknown, "could not be read")
-	judgeRule(sgsync.Survey{Port: 22}, []string{"sg-1"}, want, me, "j-1", true).expect(t, "with a daemon", stateBad, "the daemon runs and should have done so")
+	judgeRule(unread, []string{"sg-1"}, want, me, "emr-accessd sync j-1").expect(t, "unread", stateUnknown, "could not be read")
+}
+
+func TestRuleRemedy(t *testing.T) {
+	core := nodeChoice{role: "core", numbered: true}
+	for _, tt := range []struct{ have, want string }{
+		{ruleRemedy("j-1", nodeChoice{}, true, false), "emr-accessd sync j-1"},
+		{ruleRemedy("j-1", nodeChoice{}, true, true), "emr-accessd sync j-1; the daemon runs and should have done so: `emr-accessd status` says what stops it"},
+		{ruleRemedy("j-1", core, false, true), "emr-accessd connect --node core:0 j-1 puts it in place for the session; `nodes` of the target keeps one"},
+	} {
+		if tt.have != tt.want {
+			t.Errorf("%q, want %q", tt.have, tt.want)
+		}
+	}
 }
 
 func TestJudgeGroups(t *testing.T) {

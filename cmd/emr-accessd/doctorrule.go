@@ -57,15 +57,23 @@ func (p *patient) lookAtRule(context.Context) finding {
 	if me.Is6() && p.cfg.Address.IPv6Prefix == 64 {
 		want = netip.PrefixFrom(me, 64).Masked()
 	}
-	return judgeRule(p.survey.Survey, p.ownGroups(), want, holder, p.target.Label, p.store != nil && p.store.Running())
+	return judgeRule(p.survey.Survey, p.ownGroups(), want, holder, ruleRemedy(p.target.Label, p.which, p.lasts, p.store != nil && p.store.Running()))
 }
 
-// judgeRule tells whether a rule for the own address stands, by whose lease, or what stands in its place.
-func judgeRule(s sgsync.Survey, own []string, want netip.Prefix, me sgsync.Holder, label string, daemon bool) finding {
+// ruleRemedy is the command that brings the own rule in place.
+func ruleRemedy(label string, which nodeChoice, lasts, daemon bool) string {
+	if !lasts {
+		return fmt.Sprintf("emr-accessd connect%s %s puts it in place for the session; `nodes` of the target keeps one", which.flag(), label)
+	}
 	remedy := "emr-accessd sync " + label
 	if daemon {
 		remedy += "; the daemon runs and should have done so: `emr-accessd status` says what stops it"
 	}
+	return remedy
+}
+
+// judgeRule tells whether a rule for the own address stands, by whose lease, or what stands in its place.
+func judgeRule(s sgsync.Survey, own []string, want netip.Prefix, me sgsync.Holder, remedy string) finding {
 	var elsewhere []string
 	var shared *finding
 	for _, g := range s.Groups {
@@ -102,7 +110,7 @@ func judgeRule(s sgsync.Survey, own []string, want netip.Prefix, me sgsync.Holde
 			default:
 				whose := "is not yours to lease, and goes when its owner takes it away"
 				if r.Managed() {
-					whose = "has no lease of yours: `emr-accessd sync " + label + "` joins it"
+					whose = "has no lease of yours, and goes with those of others: " + remedy
 				}
 				if mineElse {
 					whose = "has a lease of yours from another computer"
@@ -131,7 +139,7 @@ func (p *patient) lookAtOthers(context.Context) finding {
 	s := p.survey.Survey
 	s.From = p.me
 	res := sgsync.Audit(s)
-	p.admitted = res.From
+	p.shut = res.From != nil && !res.From.Admits && res.Complete
 	var public []string
 	for _, r := range res.Reach {
 		if r.Kind == sgsync.ReachPublic && r.Effective {
@@ -143,16 +151,12 @@ func (p *patient) lookAtOthers(context.Context) finding {
 		f := ok("everybody is admitted, by " + strings.Join(public, ", "))
 		f.notes = []string{"that you get in proves nothing about your rule, and nobody is kept out: emr-accessd close-public " + p.target.Label}
 		return f
+	case res.From == nil && !res.Complete:
+		return notKnown("no rule that could be read admits everybody, but not everything could be read", "ask for what `emr-accessd policy` prints")
 	case res.From == nil:
 		return ok("no rule admits everybody")
 	}
 	return ok(res.From.Why)
-}
-
-// shut reports that it is certain that no rule admits the own address.
-func (p *patient) shut() bool {
-	return p.admitted != nil && !p.admitted.Admits && !slices.ContainsFunc(p.survey.Groups, func(g sgsync.AuditGroup) bool { return g.Unread }) &&
-		!slices.ContainsFunc(p.survey.Lists, func(l sgsync.PrefixList) bool { return l.Unread })
 }
 
 // lookAtACL judges the network ACL of the node's subnet.

@@ -44,7 +44,7 @@ func (p *patient) lookAtTCP(ctx context.Context) finding {
 	if !is {
 		return failure(err)
 	}
-	return judgeDial(de.Problem, oneLine(err), p.shut())
+	return judgeDial(de.Problem, oneLine(err), p.shut)
 }
 
 // judgeDial says what a failed TCP connection means.
@@ -90,7 +90,7 @@ func (p *patient) lookAtHostKey(ctx context.Context) finding {
 	v, err := sshsession.CheckHostKey(ctx, t)
 	if u, is := errors.AsType[*sshsession.UnverifiedError](err); is {
 		return notKnown(fmt.Sprintf("%s, and nothing vouches for it: %s", u.Key, why(u.Why)),
-			fmt.Sprintf("compare with the node's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there); when they are the same: emr-accessd trust %s %s", p.target.Label, u.Key.SHA256))
+			fmt.Sprintf("compare with the node's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub there); when they are the same: emr-accessd trust%s %s %s", p.which.flag(), p.target.Label, u.Key.SHA256))
 	}
 	if err != nil {
 		return bad(oneLine(err), joinHints(err, "try again; a server that is overloaded hangs up"))
@@ -218,7 +218,7 @@ func (p *patient) logIn(ctx context.Context) finding {
 		return finding{}
 	}
 	if a, is := errors.AsType[*sshsession.AuthError](err); is {
-		return bad(oneLine(a), fmt.Sprintf("name the private key of the cluster's key pair %s with -i; check the user (-l, on EMR usually hadoop)", p.cluster.KeyName))
+		return bad(oneLine(a), loginHint(a, p.cluster.KeyName))
 	}
 	if err != nil {
 		return bad(oneLine(err), joinHints(err, "try again"))

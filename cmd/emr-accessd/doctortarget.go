@@ -14,7 +14,6 @@ import (
 	"github.com/emr-accessd/emr-accessd/internal/awsclient"
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
-	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
 // patient is one target with what the looks at it found. Each field is set by one look, and read by those that
@@ -22,6 +21,7 @@ import (
 type patient struct {
 	*doctor
 	target keeper.Target
+	lasts  bool // the target keeps a rule for nodes like the one that is looked at
 	*signedIn
 
 	cluster  awsclient.Cluster
@@ -31,7 +31,7 @@ type patient struct {
 	nic      awsclient.Interface
 	survey   *surveyed
 	me       netip.Addr // my address in the family of host, once it is known
-	admitted *sgsync.Admission
+	shut     bool       // it is certain that no rule admits me
 	conn     net.Conn
 	verified bool
 	locked   bool // the key that fits needs a passphrase
@@ -60,11 +60,19 @@ func (d *doctor) patients(ctx context.Context, wanted []wantedTarget) (exams []*
 			continue
 		}
 		for _, t := range targets {
-			p := &patient{doctor: d, target: t, signedIn: s}
-			exams = append(exams, p.exams()...)
+			exams = append(exams, d.patient(t, s).exams()...)
 		}
 	}
 	return exams
+}
+
+// patient is a target with the node that is looked at. Where the target has no rule for it, connect would make one.
+func (d *doctor) patient(t keeper.Target, s *signedIn) *patient {
+	p := &patient{doctor: d, target: t, signedIn: s, lasts: t.SecurityGroup != "" || slices.Contains(t.Nodes, d.which.wants())}
+	if !p.lasts {
+		p.target.Nodes = []string{d.which.wants()}
+	}
+	return p
 }
 
 func subjectOf(w wantedTarget) string {
@@ -183,7 +191,7 @@ func (p *patient) lookAtGroup(ctx context.Context) finding {
 	return ok(g.Name + " in " + g.VPC)
 }
 
-// lookAtNode finds the primary node and the address to connect to.
+// lookAtNode finds the node and the address to connect to.
 func (p *patient) lookAtNode(ctx context.Context) finding {
 	t, port := p.target, strconv.Itoa(p.target.Port)
 	if h := p.doctorFlags.host; h != "" {
@@ -199,17 +207,22 @@ func (p *patient) lookAtNode(ctx context.Context) finding {
 		}
 		return finding{state: stateSkipped, seen: "a security group has no node to connect to: name a cluster, or --host"}
 	}
-	nodes, err := p.client.Nodes(ctx, p.cluster, awsclient.RolePrimary)
+	nodes, err := p.client.Nodes(ctx, p.cluster, p.which.wants())
 	if err != nil {
 		return failure(err)
 	}
-	if len(nodes) == 0 {
+	chosen, err := p.which.pick(keeper.Place{Cluster: p.cluster.ID, Nodes: nodesOf(p.cluster.ID, nodes)})
+	switch {
+	case err != nil:
+		return bad(oneLine(err), joinHints(err, ""))
+	case chosen.Instance == "":
 		return bad("there is no running primary node ("+strings.ToLower(p.cluster.State)+")", "wait for it; EMR needs some minutes to start or replace one")
 	}
-	p.node = nodes[0]
+	at := slices.IndexFunc(nodes, func(n awsclient.Node) bool { return n.Instance == chosen.Instance })
+	p.node = nodes[at]
 	what := p.node.Instance
 	if len(nodes) > 1 {
-		what += fmt.Sprintf(", the first of %d primary nodes", len(nodes))
+		what += fmt.Sprintf(", %s:%d of %d", p.node.Role, at, len(nodes))
 	}
 	if p.node.State != "RUNNING" {
 		what += ", " + strings.ToLower(p.node.State)
@@ -263,7 +276,7 @@ func (p *patient) privateNode(what string) finding {
 
 // lookAtGroups reads which groups the node's interface has, and their rules.
 func (p *patient) lookAtGroups(ctx context.Context) finding {
-	found, err := p.app.survey(ctx, p.target, []string{awsclient.RolePrimary})
+	found, err := p.app.survey(ctx, p.target, []string{p.which.wants()})
 	if ctx.Err() != nil {
 		return finding{}
 	}
@@ -287,12 +300,14 @@ func (p *patient) lookAtGroups(ctx context.Context) finding {
 	return judgeGroups(*p.survey, p.node.Instance, p.ownGroups())
 }
 
-// ownGroups are the groups in which the own rule belongs.
+// ownGroups are the groups in which the own rule for this node belongs.
 func (p *patient) ownGroups() []string {
 	if p.target.SecurityGroup != "" {
 		return []string{p.target.SecurityGroup}
 	}
-	ids, err := groupsOf(p.cluster, p.target)
+	t := p.target
+	t.Nodes = []string{p.which.wants()}
+	ids, err := groupsOf(p.cluster, t)
 	if err != nil {
 		return nil
 	}

@@ -69,11 +69,12 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 	if cmd != nil && cmd.Name() == "run" && code == exitUsage {
 		code = a.startedBy.mistake()
 	}
+	if cmd != nil && isCobraUsage(err) {
+		err = usageError{plainArguments(cmd, err), cmd.CommandPath()}
+	}
 	a.tell(err)
 	if u, ok := errors.AsType[usageError](err); ok && u.command != "" {
 		fmt.Fprintf(a.Err, "emr-accessd: hint: see `%s --help`\n", u.command)
-	} else if cmd != nil && isCobraUsage(err) {
-		fmt.Fprintf(a.Err, "emr-accessd: hint: see `%s --help`\n", cmd.CommandPath())
 	}
 	return code
 }
@@ -163,7 +164,7 @@ func hints(err error) (out []string) {
 		err  error
 		hint string
 	}{
-		{keeper.ErrNothing, "name a cluster (emr-accessd sync j-…), or let `emr-accessd init` write a configuration"},
+		{keeper.ErrNothing, "name a cluster (`emr-accessd clusters` shows yours), or let `emr-accessd init` write a configuration"},
 		{keeper.ErrUnstable, "set role_session_name in the profile of ~/.aws/config, for example to your user name"},
 		{keeper.ErrPrivate, `if you reach it through a VPN or Direct Connect, use --address local (address = "local" in the target); if not, AWS Systems Manager or an EC2 Instance Connect Endpoint gets you in without any rule`},
 		{keeper.ErrEnded, "name a running cluster; `emr-accessd clusters` shows them"},

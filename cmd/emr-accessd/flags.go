@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,6 +96,18 @@ func (f *flags) target(t *config.Target) error {
 		}
 	}
 	return prefixes("trusted", f.trusted, &t.Trusted, f.changed("trusted"))
+}
+
+// admits refuses --nodes beside a --node of another role.
+func (f *flags) admits(which nodeChoice) error {
+	role := which.wants()
+	switch {
+	case !f.changed("nodes") || slices.Contains(f.nodes, role):
+		return nil
+	case which == nodeChoice{}:
+		return hinted{errors.New("--nodes has no primary: no rule would admit you to the primary node"), exitUsage, "--node core:0 means another node"}
+	}
+	return usageError{fmt.Errorf("--node %s, but --nodes has no %s: no rule would admit you there", which, role), ""}
 }
 
 // apply changes the keys of [address], [rules] and [notify] that flags set.

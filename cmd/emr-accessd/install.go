@@ -84,44 +84,51 @@ func lostFlags(fs *pflag.FlagSet) string {
 	return strings.Join(lost, " ")
 }
 
-// install makes the service of the user who runs this.
+// install makes the service of the user who runs this, and shows its first round.
 func (a *app) install(ctx context.Context, f installFlags) error {
-	if err := a.load(); err != nil {
+	begin, err := a.installHere(ctx, f)
+	if err != nil {
 		return err
+	}
+	return a.firstRound(ctx, begin)
+}
+
+// installHere makes the service of the user who runs this. begin is when it started.
+func (a *app) installHere(ctx context.Context, f installFlags) (begin time.Time, err error) {
+	if err := a.load(); err != nil {
+		return begin, err
 	}
 	store, err := a.store()
 	if err != nil {
-		return err
+		return begin, err
 	}
 	rec, err := a.record(os.Environ(), f.env)
 	if err != nil {
-		return err
+		return begin, err
 	}
 	m, err := manager("")
 	if err != nil {
-		return err
+		return begin, err
 	}
 	st, err := m.State(ctx)
 	if err != nil {
-		return err
+		return begin, err
 	}
 	if store.Running() && !st.Active {
-		return hinted{errors.New("emr-accessd runs already, and not as this service"), exitFailed, "end the `emr-accessd run` of a terminal, or the service of the system, first"}
+		return begin, hinted{errors.New("emr-accessd runs already, and not as this service"), exitFailed, "end the `emr-accessd run` of a terminal, or the service of the system, first"}
 	}
 	undoLinger := func() {}
 	if f.linger {
 		if undoLinger, err = linger(ctx); err != nil {
-			return err
+			return begin, err
 		}
 	}
 	undoConfig := a.completeConfig(&rec)
-	begin, err := a.installWith(ctx, m, rec)
-	if err != nil {
+	if begin, err = a.installWith(ctx, m, rec); err != nil {
 		undoConfig()
 		undoLinger()
-		return err
 	}
-	return a.firstRound(ctx, begin)
+	return begin, err
 }
 
 // installWith installs and says so. begin is when the service started.
@@ -138,10 +145,7 @@ func (a *app) installWith(ctx context.Context, m svcmgr.Manager, rec kept) (begi
 	if err != nil {
 		return begin, hinted{fmt.Errorf("install: %w", err), exitFailed, "nothing was changed; `emr-accessd run` in a terminal shows whether the program itself begins"}
 	}
-	st, err := m.State(ctx)
-	if err != nil {
-		return begin, err
-	}
+	st, _ := m.State(ctx) // it is installed, whether or not the manager tells more
 	how := "installed and started"
 	if st.Packaged {
 		how = "enabled and started, from your package,"

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/netip"
@@ -209,12 +208,7 @@ func (w *ipWatching) show(e ipEvent) error {
 	e.At = e.At.Round(0)
 	if w.flags.json {
 		e.At = e.At.UTC()
-		line, err := json.Marshal(e)
-		if err != nil {
-			return err
-		}
-		_, err = io.WriteString(w.Out, escaped(string(line))+"\n")
-		return err
+		return w.printLine(e)
 	}
 	_, err := io.WriteString(w.Out, e.text())
 	return err

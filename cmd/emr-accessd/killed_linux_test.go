@@ -188,7 +188,7 @@ func (k *killed) run(command string, at point) (string, error) {
 	k.slots <- struct{}{}
 	defer func() { <-k.slots }()
 	cmd := exec.CommandContext(k.ctx, k.program, command)
-	cmd.Env = []string{"HOME=" + k.dir, "AWS_ENDPOINT_URL=" + k.url, "AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-west-1",
+	cmd.Env = []string{coverage(), "HOME=" + k.dir, "AWS_ENDPOINT_URL=" + k.url, "AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-west-1",
 		"EMR_ACCESSD_CONFIG=" + filepath.Join(k.dir, "config.toml"), "EMR_ACCESSD_STATE=" + filepath.Join(k.dir, "state"), "GORACE=atexit_sleep_ms=0"}
 	mototest.DieWithParent(cmd)
 	var out bytes.Buffer

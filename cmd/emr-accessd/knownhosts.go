@@ -27,37 +27,50 @@ type pinnedKey struct {
 }
 
 func (a *app) knownHostsCommand() *cobra.Command {
-	return &cobra.Command{
+	var node string
+	cmd := &cobra.Command{
 		Use:   "known-hosts CLUSTER",
 		Short: "print the pinned host keys of a cluster, as lines of known_hosts",
 		Long: `Prints the host keys that ` + "`proxy` or `trust`" + ` pinned for a cluster's primary node, under the
-cluster's id in lower case. It asks nobody, so it can also serve as ssh's
-KnownHostsCommand (with HostKeyAlias set to that name).`,
-		Example: `  KnownHostsCommand /usr/bin/emr-accessd known-hosts j-2AXXXXXXGAPLF`,
-		Args:    cobra.ExactArgs(1),
+cluster's id in lower case; with --node those of that node, as j-…-core-0. It asks
+nobody, so it can also serve as ssh's KnownHostsCommand (with HostKeyAlias set to that name).`,
+		Example: `  emr-accessd known-hosts --node core:0 j-2AXXXXXXGAPLF
+  KnownHostsCommand /usr/bin/emr-accessd known-hosts j-2AXXXXXXGAPLF`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !clusterID.MatchString(args[0]) {
 				return usageError{fmt.Errorf("%.40q is no cluster id", args[0]), cmd.CommandPath()}
 			}
-			return a.knownHosts(a.clusterArg(args[0]))
+			which, err := parseNode(node)
+			if err != nil {
+				return err
+			}
+			return a.knownHosts(a.clusterArg(args[0]), which)
 		},
 	}
+	registerNode(cmd, &node)
+	return cmd
 }
 
-func (a *app) knownHosts(cluster string) error {
+func (a *app) knownHosts(cluster string, which nodeChoice) error {
 	store, err := sshsession.OpenStore(a.statePath("known_hosts"))
 	if err != nil {
 		return err
 	}
-	file := a.hostsPath(hostAlias(cluster))
+	name := cluster + which.suffix() // for ssh
+	file := a.hostsPath(hostAlias(name))
 	instance, err := sshsession.Exported(file)
 	if err != nil {
 		return err
 	}
 	if instance == "" {
-		return hinted{fmt.Errorf("no host key is pinned for %s", cluster), exitFailed, "`ssh " + cluster + "` through `emr-accessd ssh-config` pins it, and so does `emr-accessd trust`; what `connect` has verified is kept apart, by instance"}
+		of := cluster
+		if node := which.String(); node != "" {
+			of = node + " of " + cluster
+		}
+		return hinted{fmt.Errorf("no host key is pinned for %s", of), exitFailed, "`ssh " + name + "` through `emr-accessd ssh-config" + which.flag() + "` pins it, and so does `emr-accessd trust" + which.flag() + "`; what `connect` has verified is kept apart, by instance"}
 	}
-	lines, err := store.KnownHosts(instance, hostAlias(cluster))
+	lines, err := store.KnownHosts(instance, hostAlias(name))
 	if errors.Is(err, sshsession.ErrUnverified) {
 		return hinted{fmt.Errorf("the host key of %s (%s) was forgotten", cluster, instance), exitFailed, "the next connection verifies it anew"}
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,16 +24,18 @@ func (a *app) logsCommand() *cobra.Command {
 		Use:   "logs",
 		Short: "what the service has logged",
 		Long: `Shows the last lines of the service's log: from the journal where systemd runs it, else
-from the file in the state folder that "run --log-to-file" writes.`,
+from the file in the state folder that "run --log-to-file" writes. With --json each line is
+one object, alike from both.
+
+What changed, why and how long it took is in "status --history" as well, for longer.`,
 		Example: `  emr-accessd logs -n 100
-  emr-accessd logs -f        # until Ctrl-C`,
+  emr-accessd logs -f        # until Ctrl-C
+  emr-accessd logs -f --json | jq -r 'select(.level == "error") | .text'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case n < 0:
 				return usageError{fmt.Errorf("--lines %d: want a number of lines", n), cmd.CommandPath()}
-			case a.flags.json:
-				return usageError{errors.New("the log has no JSON form; `status --json` has the state"), cmd.CommandPath()}
 			case f.user != "" || f.system: // without, it is whoever asks, root included
 				if err := f.check(cmd); err != nil {
 					return err
@@ -52,8 +56,10 @@ from the file in the state folder that "run --log-to-file" writes.`,
 func (a *app) logs(ctx context.Context, forUser string, n int, follow bool) error {
 	m, err := manager(forUser)
 	if err == nil {
-		if st, err := m.State(ctx); err == nil && st.Installed && m.Journal(n, follow) != nil {
-			return a.journal(ctx, m.Journal(n, follow))
+		if st, err := m.State(ctx); err == nil && st.Installed {
+			if command := m.Journal(n, follow); command != nil {
+				return a.journal(ctx, command)
+			}
 		}
 	}
 	path, ferr := logFile()
@@ -71,11 +77,19 @@ func (a *app) logs(ctx context.Context, forUser string, n int, follow bool) erro
 
 // journal lets journalctl show the log.
 func (a *app) journal(ctx context.Context, args []string) error {
+	if a.flags.json {
+		args = append(args, "--output=json", "--all") // else long messages are left out
+	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = a.Out, a.Err
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 2 * time.Second
-	err := cmd.Run()
+	var err error
+	if a.flags.json {
+		err = a.entries(cmd)
+	} else {
+		err = cmd.Run()
+	}
 	if ctx.Err() != nil {
 		return nil // Ctrl-C is how following ends
 	}
@@ -85,9 +99,43 @@ func (a *app) journal(ctx context.Context, args []string) error {
 	return err
 }
 
+// entries shows the entries that journalctl prints, as they come.
+func (a *app) entries(cmd *exec.Cmd) error {
+	cmd.Stdout = nil
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewReader(out)
+	for {
+		line, end := lines.ReadBytes('\n')
+		if end != nil {
+			return cmd.Wait()
+		}
+		if !bytes.HasPrefix(line, []byte("{")) { // "-- No entries --"
+			continue
+		}
+		r, err := daemonlog.ParseJournal(line)
+		if err == nil {
+			err = a.printLine(r)
+		}
+		if err != nil {
+			_ = cmd.Process.Kill() // it would wait for somebody to read on
+			_ = cmd.Wait()
+			return err
+		}
+	}
+}
+
 // tail shows the log file.
 func (a *app) tail(ctx context.Context, path string, n int, follow bool) error {
 	show := func(line string) error {
+		if a.flags.json {
+			return a.printLine(daemonlog.ParseLine(line))
+		}
 		_, err := fmt.Fprintln(a.Out, printable(strings.ReplaceAll(line, "\t", "    "))) // a trace has tabs
 		return err
 	}

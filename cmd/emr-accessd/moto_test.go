@@ -124,7 +124,7 @@ func (w *motoWorld) program(t *testing.T, args ...string) (stdout, stderr string
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Args = append([]string{"emr-accessd"}, args...)
 	cmd.Path = programPath(t)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "AWS_ENDPOINT_URL=" + w.endpoint, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
+	cmd.Env = []string{coverage(), "PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "AWS_ENDPOINT_URL=" + w.endpoint, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
 		"AWS_REGION=us-east-1", "EMR_ACCESSD_CONFIG=" + filepath.Join(w.dir, "config.toml"), "EMR_ACCESSD_STATE=" + filepath.Join(w.dir, "state"),
 		"AWS_CONFIG_FILE=" + filepath.Join(w.dir, "none"), "AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(w.dir, "none")}
 	var out, errs bytes.Buffer

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -10,8 +11,10 @@ import (
 	"strings"
 
 	"github.com/emr-accessd/emr-accessd/internal/awsclient"
+	"github.com/emr-accessd/emr-accessd/internal/config"
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/spf13/cobra"
 )
 
 // nodeChoice is what --node names. The zero value is the primary node; of several the oldest one, which stays the same
@@ -22,6 +25,14 @@ type nodeChoice struct {
 	index    int    // the oldest node of a role is 0
 	instance string // in place of a number
 }
+
+// registerNode adds --node to a command that is about one node of a cluster.
+func registerNode(cmd *cobra.Command, node *string) {
+	cmd.Flags().StringVar(node, "node", "", "which `node`: core:0, task:2, primary:1, or core:i-0123… (default: the primary node)")
+}
+
+// nodeWords are what the shell completes for --node.
+var nodeWords = []string{"primary:0", "primary:1", "core:0", "core:1", "task:0", "task:1"}
 
 var instanceForm = regexp.MustCompile(`^i-[0-9a-f]{8,17}$`)
 
@@ -39,12 +50,7 @@ func parseNode(s string) (nodeChoice, error) {
 		return nodeChoice{instance: s}, nil
 	}
 	role, which, found := strings.Cut(strings.ToLower(s), ":")
-	switch role {
-	case "master":
-		role = awsclient.RolePrimary
-	case "slave":
-		role = awsclient.RoleCore
-	}
+	role = config.NodeType(role)
 	if !slices.Contains(roles, role) {
 		return nodeChoice{}, bad
 	}
@@ -62,6 +68,25 @@ func parseNode(s string) (nodeChoice, error) {
 	}
 	c.numbered, c.index = true, int(n)
 	return c, nil
+}
+
+// String is the choice as --node takes it; "" for the primary node that is taken when none is named.
+func (c nodeChoice) String() string {
+	switch {
+	case c.instance != "" && c.role != "":
+		return c.role + ":" + c.instance
+	case c.numbered:
+		return fmt.Sprintf("%s:%d", c.role, c.index)
+	}
+	return cmp.Or(c.instance, c.role)
+}
+
+// flag is the choice as a flag, with a blank before it; "" for none.
+func (c nodeChoice) flag() string {
+	if c == (nodeChoice{}) {
+		return ""
+	}
+	return " --node " + c.String()
 }
 
 // wants is the role whose groups must admit this computer.

@@ -46,6 +46,9 @@ func FuzzParseNode(f *testing.F) {
 		if strings.Trim(c.suffix(), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.Contains(c.suffix(), "--") {
 			t.Errorf("%q has the suffix %q", s, c.suffix())
 		}
+		if again, err := parseNode(c.String()); err != nil || again != c {
+			t.Errorf("%q is %q as a flag, which is %+v, %v", s, c, again, err)
+		}
 		if n, err := c.pick(place); err == nil && n.Role != c.wants() && c.instance == "" {
 			t.Errorf("%q is the node %+v", s, n)
 		}

@@ -79,7 +79,7 @@ func (o *office) add(name, key, addr string) {
 
 func (o *office) command(d *daemon, arg string) *exec.Cmd {
 	cmd := exec.Command(programPath(o.T), arg)
-	cmd.Env = []string{"HOME=" + d.dir, "AWS_ENDPOINT_URL=" + o.endpoint, "AWS_ACCESS_KEY_ID=" + d.key, "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=" + o.region,
+	cmd.Env = []string{coverage(), "HOME=" + d.dir, "AWS_ENDPOINT_URL=" + o.endpoint, "AWS_ACCESS_KEY_ID=" + d.key, "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=" + o.region,
 		"EMR_ACCESSD_CONFIG=" + filepath.Join(d.dir, "config.toml"), "EMR_ACCESSD_STATE=" + filepath.Join(d.dir, "state"), "GORACE=atexit_sleep_ms=0"}
 	cmd.Stdout, cmd.Stderr = &d.out, &d.out
 	mototest.DieWithParent(cmd)

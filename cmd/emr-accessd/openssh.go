@@ -62,6 +62,10 @@ func (a *app) sshArguments(ctx context.Context, p *prepared, f connectFlags) ([]
 	if p.options.alive == 0 {
 		options = append(options, "ServerAliveInterval=15")
 	}
+	if p.which != (nodeChoice{}) || p.host != "" {
+		// ssh knows all nodes of a cluster by one name here, so a ControlPath with %n would lead to another node.
+		options = append(options, "ControlPath=none")
+	}
 	if from := readDemoSource(); bindable(from) {
 		options = append(options, "BindAddress="+from.String())
 	}

@@ -32,7 +32,7 @@ type stay struct {
 
 func (f *stay) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.host, "host", "", "`host[:port]` to connect to in place of the node's address")
-	cmd.Flags().StringVar(&f.node, "node", "", "which `node`: core:0, task:2, primary:1, or core:i-0123… (default: the primary node)")
+	registerNode(cmd, &f.node)
 	cmd.Flags().BoolVar(&f.wait, "wait", false, "wait until a cluster that starts runs")
 	cmd.Flags().BoolVar(&f.keep, "keep", false, "keep the rule for one lease, whenever the session ends")
 	cmd.Flags().DurationVar(&f.life, "for", 0, "keep the rule for this long at least, whenever the session ends")
@@ -169,15 +169,14 @@ func (a *app) destination(ctx context.Context, arg string, f stay) (keeper.Targe
 	if len(targets) > 1 {
 		return target, hinted{fmt.Errorf("%d targets of the configuration are called %s", len(targets), arg), exitUsage, "give the cluster's id (j-…)"}
 	}
-	role := f.which.wants()
-	if target.SecurityGroup != "" || slices.Contains(target.Nodes, role) {
+	if target.SecurityGroup != "" || slices.Contains(target.Nodes, f.which.wants()) {
 		return target, nil
 	}
-	if a.flags.changed("nodes") {
-		return target, usageError{fmt.Errorf("--node %s, but --nodes has no %s: no rule would admit you there", f.node, role), ""}
+	if err := a.flags.admits(f.which); err != nil {
+		return target, err
 	}
 	// A rule for that node is not what the configuration asks for all day: it is the session's own.
-	target.Nodes, target.Lease = []string{role}, lease
+	target.Nodes, target.Lease = []string{f.which.wants()}, lease
 	target.Until = time.Now().Add(life).Round(0)
 	return target, nil
 }

@@ -106,7 +106,7 @@ func (a *app) pin(ctx context.Context, p *prepared) error {
 	}
 	err := a.settled(ctx, p, func() error { return sshsession.EnsurePinned(ctx, p.verified) })
 	if u, ok := errors.AsType[*sshsession.UnverifiedError](err); ok {
-		return hinted{err, exitFailed, "when the fingerprint is the node's: " + a.trustLine(p.cluster, u.Key.SHA256)}
+		return hinted{err, exitFailed, "when the fingerprint is the node's: " + a.trustLine(p, u.Key.SHA256)}
 	}
 	if err != nil {
 		return err

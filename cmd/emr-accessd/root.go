@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/emr-accessd/emr-accessd/internal/config"
 	"github.com/emr-accessd/emr-accessd/internal/daemonlog"
 	"github.com/spf13/cobra"
 )
@@ -38,18 +39,23 @@ whatever network your laptop is on: it adds one rule for your address to the
 cluster's security group, moves it when the address changes, and takes it away
 again. It touches no rule that it did not make.
 
-  emr-accessd demo                   see it work: no AWS account, no network needed
-  emr-accessd connect j-2AXXXXXXGAPLF   make sure that you may, verify the host, log in
+  emr-accessd demo                             see it work: no AWS account, no network needed
+  emr-accessd connect j-2AXXXXXXGAPLF          make sure that you may, verify the host, log in
   emr-accessd sync j-2AXXXXXXGAPLF --dry-run   what would be changed
-  emr-accessd install                keep it so in the background`,
+  emr-accessd install                          keep it so in the background`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          onlyCommands,
 
-		PersistentPreRun: func(cmd *cobra.Command, _ []string) { a.verb = cmd.Name() },
-		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			a.verb = cmd.Name()
+			for i, n := range a.flags.nodes {
+				a.flags.nodes[i] = config.NodeType(n)
+			}
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{err, cmd.CommandPath()} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError{plainFlag(err), cmd.CommandPath()} })
 	a.flags.register(root.PersistentFlags())
 	root.AddCommand(a.manCommand())
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.syncCommand(), a.statusCommand(), a.ipCommand(), a.connectCommand(),
@@ -58,6 +64,9 @@ again. It touches no rule that it did not make.
 	root.AddCommand(a.tunnelCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(a.restartCommand(), a.logsCommand(), a.asUserCommand())
+	root.SuggestionsMinimumDistance = 2
+	root.SetHelpCommand(helpCommand())
+	group(root)
 	a.completeClusters(root)
 	return root
 }

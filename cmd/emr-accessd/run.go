@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/config"
+	"github.com/emr-accessd/emr-accessd/internal/daemonlog"
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/emr-accessd/emr-accessd/internal/svcmgr"
@@ -81,8 +82,13 @@ func (a *app) daemon(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer a.tellDesktop(ctx, k)()
 	defer stop() // before that wait
-	log.Info("started", slog.String("version", version()), slog.Int("targets", len(k.Targets)),
-		slog.Duration("interval", a.cfg.Address.Interval), slog.String("state", k.Store.Dir()))
+	k.Alone = func() {
+		if f, ok := a.Err.(*daemonlog.File); ok {
+			f.Own()
+		}
+		log.Info("started", slog.String("version", version()), slog.Int("targets", len(k.Targets)),
+			slog.Duration("interval", a.cfg.Address.Interval), slog.String("state", k.Store.Dir()))
+	}
 	notify := svcmgr.NewNotifier()
 	k.Pulse = func() { notify.Status(statusLine(k.Store, time.Now())) }
 	k.PulseEvery = notify.Watchdog() / 3

@@ -72,7 +72,7 @@ func TestWatchRestoresTheTerminal(t *testing.T) {
 			p := &typist{T: t, tty: tty, far: far}
 			before := p.settings()
 			p.cmd = exec.CommandContext(t.Context(), programPath(t), "status", "--watch")
-			p.cmd.Env = []string{"HOME=" + dir, "EMR_ACCESSD_STATE=" + dir + "/state", "TERM=xterm", "GORACE=atexit_sleep_ms=0"}
+			p.cmd.Env = []string{coverage(), "HOME=" + dir, "EMR_ACCESSD_STATE=" + dir + "/state", "TERM=xterm", "GORACE=atexit_sleep_ms=0"}
 			p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = far, far, far
 			p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 			if err := p.cmd.Start(); err != nil {

@@ -26,7 +26,7 @@ type serviceFlags struct {
 
 func (f *serviceFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.system, "system", false, "a service of the system, which runs as the user of --user (Linux, as root)")
-	cmd.Flags().StringVar(&f.user, "user", "", "the ordinary `name` whose service it is (as root)")
+	cmd.Flags().StringVar(&f.user, "user", "", "`name` of the ordinary user whose service it is (as root)")
 }
 
 // check refuses what the account that runs this may not do.

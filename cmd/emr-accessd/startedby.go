@@ -54,12 +54,17 @@ func logFile() (string, error) {
 // logToFile sends what goes to standard error into the log file, up to the error that ends the program. A panic is
 // written there, too.
 func (a *app) logToFile() error {
-	if _, err := a.store(); err != nil { // makes the folder, and refuses one that others can write
+	store, err := a.store() // makes the folder, and refuses one that others can write
+	if err != nil {
 		return err
 	}
 	path, err := logFile()
 	if err != nil {
 		return err
+	}
+	if release, err := store.Daemon(); err == nil { // else the file is another one's
+		daemonlog.PutAside(path)
+		release()
 	}
 	f, err := daemonlog.OpenFile(path)
 	if err != nil {

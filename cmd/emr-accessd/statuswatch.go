@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"io/fs"
 	"os"
@@ -91,12 +90,7 @@ func (w *statusWatch) write(e statusEvent) error {
 		_, err := io.WriteString(w.Out, e.text())
 		return err
 	}
-	line, err := json.Marshal(e)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(w.Out, escaped(string(line))+"\n")
-	return err
+	return w.printLine(e)
 }
 
 // live redraws a terminal until ctx ends, or q or Ctrl-C is typed.

@@ -72,13 +72,20 @@ type surveyor struct {
 	say func(string)
 }
 
-// miss notes a gap. Only what another permission, or another try, mends is a gap; other errors come back.
-func (s *surveyor) miss(what string, err error) error {
+// miss notes a gap, behind which somebody may get in whom the survey does not name. Only what another permission, or
+// another try, mends is a gap; other errors come back.
+func (s *surveyor) miss(what string, err error) error { return s.gap(sgsync.Unseen{What: what}, err) }
+
+// lack notes a gap that nobody can get in by: a name, a setting.
+func (s *surveyor) lack(what string, err error) error {
+	return s.gap(sgsync.Unseen{What: what, Aside: true}, err)
+}
+
+func (s *surveyor) gap(u sgsync.Unseen, err error) error {
 	e, ok := errors.AsType[*awsclient.Error](err)
 	if !ok {
 		return err
 	}
-	u := sgsync.Unseen{What: what}
 	switch e.Kind {
 	case awsclient.Denied:
 		u.Needs = e.Op

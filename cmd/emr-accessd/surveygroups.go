@@ -41,14 +41,15 @@ func (s *surveyor) groups(ctx context.Context, own, wanted []string) error {
 		if g.Name, err = s.groupName(ctx, id); err != nil {
 			return err
 		}
-		i := slices.IndexFunc(s.Groups, func(o sgsync.AuditGroup) bool { return o.ID == id })
-		if i < 0 {
-			i = len(s.Groups)
-			s.Groups = append(s.Groups, g)
-		}
-		if s.Groups[i].Members, err = s.members(ctx, id); err != nil {
+		if g.Members, err = s.members(ctx, id); err != nil {
 			return err
 		}
+		if i := slices.IndexFunc(s.Groups, func(o sgsync.AuditGroup) bool { return o.ID == id }); i >= 0 {
+			s.Groups[i].Members = g.Members
+			continue
+		}
+		g.Away = g.Name == "" && len(g.Members) == 0 // every group has a name
+		s.Groups = append(s.Groups, g)
 	}
 	return nil
 }
@@ -64,7 +65,7 @@ func (s *surveyor) groupName(ctx context.Context, id string) (string, error) {
 		return "", nil // a group of another account, or one that is gone: EC2 keeps the reference
 	}
 	if err != nil {
-		return "", s.miss("the names of groups", err)
+		return "", s.lack("the names of groups", err)
 	}
 	return g.Name, nil
 }
@@ -118,7 +119,7 @@ func (s *surveyor) rest(ctx context.Context) error {
 		s.say("reading prefix lists")
 		lists, err := s.c.PrefixLists(ctx, ids)
 		if err != nil {
-			if err := s.miss("the names and sizes of prefix lists "+strings.Join(ids, ", "), err); err != nil {
+			if err := s.lack("the names and sizes of prefix lists "+strings.Join(ids, ", "), err); err != nil {
 				return err
 			}
 			lists = nil
@@ -140,7 +141,7 @@ func (s *surveyor) rest(ctx context.Context) error {
 	}
 	b, err := s.c.PublicBlock(ctx)
 	if err != nil {
-		return s.miss("EMR's block public access setting", err)
+		return s.lack("EMR's block public access setting", err)
 	}
 	s.Block = &b
 	return nil

@@ -103,6 +103,16 @@ func (a *app) print(v any, human func(io.Writer)) error {
 	return err
 }
 
+// printLine prints an answer of many as one line of JSON.
+func (a *app) printLine(v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(a.Out, escaped(string(line))+"\n")
+	return err
+}
+
 // escaped writes what a terminal could take for a command, or a reader for another order, as JSON escapes:
 // encoding/json leaves C1 controls and bidirectional marks as they are.
 func escaped(text string) string {

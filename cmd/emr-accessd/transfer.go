@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"regexp"
 	"runtime/debug"
@@ -65,6 +66,9 @@ emr-accessd connect CLUSTER -- hdfs dfs -put …`,
 				return err
 			}
 			if err := notOnDisk(cmd, dest); err != nil {
+				return err
+			}
+			if err := anyThere(sources); err != nil {
 				return err
 			}
 			return a.transfer(cmd, "put", cluster, f, dest, func(ctx context.Context, c *transfer.Client, opt transfer.Options) (transfer.Report, error) {
@@ -203,6 +207,21 @@ func notOnDisk(cmd *cobra.Command, paths ...string) error {
 		}
 	}
 	return nil
+}
+
+// anyThere refuses names of which none is there, before anything is opened for them.
+func anyThere(sources []string) error {
+	var first error
+	for _, s := range sources {
+		_, err := os.Stat(s)
+		if err == nil || s == stream {
+			return nil
+		}
+		if failed, ok := errors.AsType[*fs.PathError](err); ok && first == nil {
+			first = fmt.Errorf("%s: %w", failed.Path, failed.Err)
+		}
+	}
+	return first
 }
 
 // transfer connects and copies. far are the paths of the node, for hints.

@@ -79,10 +79,16 @@ func (a *app) trust(ctx context.Context, arg, fingerprint string, f stay) error 
 }
 
 // trustLine is the command that accepts a host key, with the flags that lead to the same cluster.
-func (a *app) trustLine(cluster, fingerprint string) string {
+func (a *app) trustLine(p *prepared, fingerprint string) string {
 	words := append([]string{"emr-accessd", "trust"}, a.flags.given()...)
+	if p.which != (nodeChoice{}) {
+		words = append(words, "--node="+p.which.String())
+	}
+	if p.host != "" {
+		words = append(words, "--host="+p.host)
+	}
 	for i, w := range words {
 		words[i] = shellWord(w)
 	}
-	return strings.Join(append(words, cluster, fingerprint), " ")
+	return strings.Join(append(words, p.cluster, fingerprint), " ")
 }

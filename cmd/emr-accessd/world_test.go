@@ -21,6 +21,10 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"emr-accessd": main})
 }
 
+// coverage is the variable by which a child process adds to what the tests cover, where go test measures that. A
+// program that is built for it and lacks it complains on stderr.
+func coverage() string { return "GOCOVERDIR=" + os.Getenv("GOCOVERDIR") }
+
 // echoes are HTTPS echoes of three operators on loopback, whose answers a test sets.
 type echoes struct {
 	mu      sync.Mutex
@@ -159,7 +163,7 @@ func (w *simWorld) writes() (n int) {
 
 // env is the environment of a child process in this world.
 func (w *simWorld) env() []string {
-	return []string{"AWS_ENDPOINT_URL=" + w.server.URL, "ENDPOINT=" + w.server.URL, "AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-west-1",
+	return []string{coverage(), "AWS_ENDPOINT_URL=" + w.server.URL, "ENDPOINT=" + w.server.URL, "AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-west-1",
 		"CLUSTER=" + w.cluster, "PRIVATE=" + w.private, "ENDED=" + w.ended, "GROUP=" + w.master, "CORE=" + w.core}
 }
 

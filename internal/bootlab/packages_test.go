@@ -61,7 +61,7 @@ func TestDeb(t *testing.T) {
 
 func TestRPM(t *testing.T) {
 	t.Parallel()
-	testPackages(t, packager{format: "rpm", install: []string{"rpm", "--force-debian", "--nodeps", "-i"}, upgrade: []string{"rpm", "--force-debian", "--nodeps", "-U"},
+	testPackages(t, packager{format: "rpm", install: []string{"rpm", "--force-debian", "--nodeps", "-i"}, upgrade: []string{"rpm", "--force-debian", "--nodeps", "--replacepkgs", "-U"},
 		remove: []string{"rpm", "--force-debian", "--nodeps", "-e", "emr-accessd"}})
 }
 
@@ -116,6 +116,28 @@ func testPackages(t *testing.T, p packager) {
 	l.says(l.alice(program, "uninstall", "--keep-rules"), "stopped and disabled", "a package")
 	l.missing(dropIns, home+"/.config/systemd/user/*/emr-accessd*")
 	l.property("user", unit, "ActiveState", "inactive")
+
+	// A service of the system goes on over an upgrade, and starts no more once the package is gone: its unit stays, disabled.
+	l.root(program, "install", "--system", "--user", "alice", "--env", "HTTPS_PROXY=http://a:secret@192.0.2.1:3128", "--env", "NO_PROXY=*")
+	was = l.show("system", systemUnit, "MainPID")
+	put(p.upgrade, "newer")
+	l.until("the program anew", func() bool { now := l.show("system", systemUnit, "MainPID"); return now != was && now != "0" })
+	l.property("system", systemUnit, "ActiveState", "active")
+	l.property("system", systemUnit, "UnitFileState", "enabled")
+	l.move()
+	l.says(l.root(p.remove...), systemUnit+" is disabled")
+	l.until("the end of the daemon of the system", func() bool { return l.show("system", systemUnit, "MainPID") == "0" })
+	l.property("system", systemUnit, "UnitFileState", "disabled")
+	l.property("system", systemUnit, "ActiveState", "inactive")
+	put(p.install, "newer")
+	l.property("system", systemUnit, "ActiveState", "inactive")
+	l.root("systemctl", "enable", "--now", systemUnit)
+	l.move()
+	if p.purge != nil { // which takes it away; no other format knows that
+		l.root("systemctl", "disable", "--now", systemUnit)
+	} else {
+		l.root(program, "uninstall", "--system", "--user", "alice", "--keep-rules")
+	}
 	l.alice(program, "install")
 
 	// Removed under a service that runs: it ends, and nothing of the program stays but what is the user's.

@@ -76,6 +76,7 @@ func TestSystemService(t *testing.T) {
 	l.logout()
 	l.move()
 	l.says(l.root(program, "logs", "--system", "--user", "alice", "-n", "100"), "msg=started")
+	l.says(l.root(program, "logs", "--system", "--user", "alice", "-n", "100", "--json"), `"from":"emr-accessd","text":"started"`)
 	l.withProgram(built.newer)
 	l.root(program, "install", "--system", "--user", "alice")
 	l.move()

@@ -3,11 +3,14 @@
 package bootlab_test
 
 import (
+	"encoding/json"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/daemonlog"
 )
 
 const unit = "emr-accessd.service"
@@ -111,6 +114,14 @@ func (l *laptop) installed() {
 	if out := l.alice(program, "logs", "-n", "1"); strings.Count(out, "\n") != 1 {
 		t.Errorf("one line is\n%s", out)
 	}
+	for line := range strings.Lines(l.alice(program, "logs", "--json", "-n", "100")) {
+		var r daemonlog.Record
+		check(t, json.Unmarshal([]byte(line), &r))
+		if r.At == nil || r.Level == "" || r.Text == "" || r.From == "emr-accessd" && r.Text == "rule changed" && r.Fields["cidr"] == "" {
+			t.Errorf("an entry is %s", line)
+		}
+	}
+	l.says(l.alice(program, "logs", "--json", "-n", "100"), `"from":"systemd","text":"Started `, `"from":"emr-accessd","text":"started","fields":{`, `"level":"warning","from":"emr-accessd","text":"the configuration loosens`)
 }
 
 // says checks that an output has all of these.
@@ -310,6 +321,18 @@ func TestLinger(t *testing.T) {
 		l.root("loginctl", "disable-linger", "alice")
 	}
 	l.logout()
+
+	// What fails leaves nothing, not even her service manager.
+	out, err = l.m.Run(t.Context(), program, "install", "--user", "alice", "--linger", "--env", "EMR_ACCESSD_STATE=/proc/no")
+	if err == nil {
+		t.Errorf("it is installed:\n%s", out)
+	}
+	l.says(out, "nothing was changed")
+	if l.lingers() {
+		t.Error("she lingers all the same")
+	}
+	l.until("the end of her service manager", func() bool { _, err := os.Stat(l.m.Path(runtime + "/systemd/private")); return err != nil })
+	l.missing(userFiles...)
 
 	l.says(l.root(program, "install", "--user", "alice", "--linger"), "a service of your user", l.here().String()+"/32")
 	l.move() // nobody has logged in

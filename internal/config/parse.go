@@ -50,7 +50,7 @@ func decodeTarget(t *table) Target {
 	t.text("account", &v.Account)
 	t.texts("nodes", &v.Nodes)
 	for i, n := range v.Nodes {
-		v.Nodes[i] = nodeType(n)
+		v.Nodes[i] = NodeType(n)
 	}
 	t.text("group", &v.Group)
 	t.number("port", &v.Port)
@@ -63,8 +63,8 @@ func decodeTarget(t *table) Target {
 	return v
 }
 
-// nodeType translates EMR's former words: the API still says master, older pages and group names say slave.
-func nodeType(s string) string {
+// NodeType translates EMR's former words: the API still says master, older pages and group names say slave.
+func NodeType(s string) string {
 	switch s {
 	case "master":
 		return "primary"

@@ -13,13 +13,14 @@ import (
 // hundred kilobytes.
 const MaxSize = 1 << 20
 
-// File is a log file that nobody else may read. At its greatest length it becomes FILE.1, in place of an older one, and
-// a new one begins. It is for one process.
+// File is a log file that nobody else may read. At its greatest length its owner makes it FILE.1, in place of an older
+// one, and a new one begins. Any process may write.
 type File struct {
 	path string
 	max  int64
 
 	mu      sync.Mutex
+	own     bool
 	f       *os.File
 	size    int64
 	crashes bool
@@ -27,6 +28,22 @@ type File struct {
 
 // OpenFile opens a log file, or makes it.
 func OpenFile(path string) (*File, error) { return openFile(path, MaxSize) }
+
+// Own lets this process put the file aside. It must be the only one that does, or they would put aside each other's files.
+func (l *File) Own() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.own = true
+}
+
+// PutAside puts a file aside that has its greatest length, for a process that is not to own it: else a daemon that ends
+// again and again before that would let it grow without end. Nobody may own the file now. One that somebody reads on
+// Windows stays for this time.
+func PutAside(path string) {
+	if info, err := os.Stat(path); err == nil && info.Size() >= MaxSize {
+		_ = os.Rename(path, Older(path))
+	}
+}
 
 // Crashes lets the runtime write there, too, what it says when the program dies of a panic.
 func (l *File) Crashes() error {
@@ -75,7 +92,7 @@ func (l *File) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	if l.size > 0 && l.size+int64(len(p)) > l.max {
+	if l.own && l.size > 0 && l.size+int64(len(p)) > l.max {
 		if err := l.rotate(); err != nil {
 			return 0, err
 		}

@@ -18,6 +18,7 @@ func TestFileIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.Own()
 	const lines = 200
 	for i := range lines {
 		if _, err := fmt.Fprintf(l, "line %03d\n", i); err != nil {
@@ -62,6 +63,7 @@ func TestLineLongerThanTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.Own()
 	defer l.Close()
 	for range 3 {
 		if _, err := l.Write([]byte(strings.Repeat("x", 100) + "\n")); err != nil {
@@ -91,6 +93,46 @@ func TestFileOfOthersIsClosedToThem(t *testing.T) {
 	}
 }
 
+// Of two processes that write, one alone puts the file aside; what the other writes is not lost by that.
+func TestOneProcessPutsAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.log")
+	open := func() *File {
+		l, err := openFile(path, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	daemon, other := open(), open()
+	daemon.Own()
+	for range 200 {
+		fmt.Fprintln(other, "another one")
+	}
+	if Exists(Older(path)) {
+		t.Fatal("it put the file aside")
+	}
+	for range 70 {
+		fmt.Fprintln(daemon, "the daemon says")
+	}
+	older, err := os.ReadFile(Older(path))
+	if err != nil || strings.Count(string(older), "another one\n") != 200 || strings.Count(string(older), "the daemon says\n") == 0 {
+		t.Errorf("%v: put aside were %d bytes", err, len(older))
+	}
+	PutAside(path)
+	if again, err := os.ReadFile(Older(path)); err != nil || string(again) != string(older) {
+		t.Errorf("a short file was put aside: %v", err)
+	}
+	if err := os.WriteFile(path, make([]byte, MaxSize), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	PutAside(path)
+	PutAside(path) // none
+	if info, err := os.Stat(Older(path)); Exists(path) || err != nil || info.Size() != MaxSize {
+		t.Errorf("a long file is still there: %v", err)
+	}
+}
+
 // A reader sees every line once and in order, however the writer puts files aside between its looks.
 func TestFollowThroughRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.log")
@@ -98,6 +140,7 @@ func TestFollowThroughRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.Own()
 	defer l.Close()
 	next := 0
 	write := func(n int) {

@@ -46,10 +46,7 @@ func (d *Detector) ConcludeFor(o Observation, nodes, standIns []netip.Addr) Verd
 
 // stamp puts what was observed into the verdict.
 func (o Observation) stamp(v Verdict) Verdict {
-	v.Family, v.At = o.Family, o.At
-	if v.Answers == nil {
-		v.Answers = o.Answers
-	}
+	v.Family, v.At, v.Answers = o.Family, o.At, o.Answers
 	return v
 }
 

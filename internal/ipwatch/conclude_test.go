@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 )
@@ -58,6 +59,8 @@ func TestEgress(t *testing.T) {
 		return a
 	}
 	same := []ipwatch.Answer{from("aws", wifi), from("cloudflare", wifi)}
+	failed := from("ipify", vpn)
+	failed.Err = errors.New("with an address all the same")
 	off := ipwatch.DefaultPolicy()
 	off.EgressCheck = false
 	for _, c := range []struct {
@@ -86,6 +89,10 @@ func TestEgress(t *testing.T) {
 			map[string]string{node: vpn}, ipwatch.Unsure, "were asked from 10.8.0.2 and 192.168.1.5", 0},
 		{"answers of two networks, check turned off", off, []ipwatch.Answer{from("aws", wifi), from("cloudflare", vpn)}, addrs(node),
 			nil, ipwatch.Confirmed, "agree", 0},
+		{"one local address is unknown", ipwatch.DefaultPolicy(), []ipwatch.Answer{from("aws", wifi), from("cloudflare", "")}, addrs(node),
+			map[string]string{node: wifi}, ipwatch.Confirmed, "agree", 0},
+		{"a failed answer tells nothing", ipwatch.DefaultPolicy(), []ipwatch.Answer{from("aws", wifi), from("cloudflare", wifi), failed}, addrs(node),
+			map[string]string{node: wifi}, ipwatch.Confirmed, "agree", 0},
 		{"no node", ipwatch.DefaultPolicy(), same, nil, nil, ipwatch.Confirmed, "agree", 1},
 		{"node of the other family", ipwatch.DefaultPolicy(), same, addrs("2600:1f18::1"), nil, ipwatch.Confirmed, "agree", 1},
 		{"mapped node", ipwatch.DefaultPolicy(), same, addrs("::ffff:" + node), map[string]string{node: vpn}, ipwatch.SplitRoute, node, 0},
@@ -95,9 +102,12 @@ func TestEgress(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := detectorFor(t, c.policy, nil)
 			d.LocalAddr = routes(c.routes)
-			o := ipwatch.Observation{Family: ipwatch.V4, Answers: c.answers}
+			o := ipwatch.Observation{Family: ipwatch.V4, Answers: c.answers, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 			v := d.Conclude(o, c.nodes)
 			checkVerdict(t, v)
+			if v.Family != o.Family || !v.At.Equal(o.At) || len(v.Answers) != len(o.Answers) {
+				t.Errorf("%s at %s with %d answers", v.Family, v.At, len(v.Answers))
+			}
 			if v.State != c.state || !strings.Contains(v.Why, c.why) || len(v.Warnings) != c.warnings {
 				t.Errorf("%s: %s %q\nwant %s: …%s… and %d warnings", v.State, v.Why, v.Warnings, c.state, c.why, c.warnings)
 			}
@@ -219,12 +229,30 @@ func TestNoRoute(t *testing.T) {
 			}
 			d.LocalAddr = routes(c.routes)
 			d.InterfaceAddrs = func() ([]netip.Prefix, error) { return hosts(c.have), c.err }
-			v := d.Conclude(d.Observe(t.Context(), c.family), addrs("52.1.2.3"))
+			o := d.Observe(t.Context(), c.family)
+			v := d.Conclude(o, addrs("52.1.2.3"))
 			checkVerdict(t, v)
-			if v.State != c.state {
+			if v.State != c.state || v.State == ipwatch.Offline && !strings.HasPrefix(v.Why, "There is no route to the internet") {
 				t.Errorf("%s (%s), want %s", v.State, v.Why, c.state)
 			}
+			if !o.NoRoute || o.Absent != (c.state == ipwatch.Absent) {
+				t.Errorf("no route %t, absent %t", o.NoRoute, o.Absent)
+			}
 		})
+	}
+}
+
+// TestNoRouteToSources: without a way to its sources, IPv4 is not absent, even where there is one to the internet.
+func TestNoRouteToSources(t *testing.T) {
+	t.Parallel()
+	d, err := ipwatch.NewDetector(ipwatch.Config{Policy: ipwatch.Policy{Agree: 1}, Sources: []ipwatch.Source{{Operator: "mine", URL: "https://192.0.2.1/"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.LocalAddr = routes(map[string]string{"192.0.2.1": "", "198.41.0.4": "192.168.1.5"})
+	d.InterfaceAddrs = func() ([]netip.Prefix, error) { return hosts(addrs("192.168.1.5")), nil }
+	if o := d.Observe(t.Context(), ipwatch.V4); !o.NoRoute || o.Absent {
+		t.Errorf("no route %t, absent %t", o.NoRoute, o.Absent)
 	}
 }
 
@@ -262,5 +290,27 @@ func TestTooFewSources(t *testing.T) {
 	v = d.Conclude(d.Observe(t.Context(), ipwatch.V6), nil)
 	if v.State != ipwatch.Unsure || !strings.Contains(v.Why, "the sources have only 0") {
 		t.Errorf("%s (%s), want unsure: no operator serves IPv6", v.State, v.Why)
+	}
+	// What did answer is told first.
+	d = newFakes(t, ipwatch.DefaultPolicy(), []string{"aws", "aws2", "cloudflare"}, nil).Detector
+	d.Sources[2].Family = ipwatch.V4
+	for want, as := range map[ipwatch.State][]ipwatch.Answer{
+		ipwatch.Conflict: {said("aws", addr6), said("aws", "2600:1f18::8")},
+		ipwatch.Captive:  {said("aws", "!portal")},
+	} {
+		if v := d.Conclude(ipwatch.Observation{Family: ipwatch.V6, Answers: as}, nil); v.State != want {
+			t.Errorf("%s (%s), want %s", v.State, v.Why, want)
+		}
+	}
+}
+
+// TestFixedZero: a setting that no configuration can have gives no address, either.
+func TestFixedZero(t *testing.T) {
+	t.Parallel()
+	d := detectorFor(t, ipwatch.DefaultPolicy(), nil)
+	v := d.Conclude(ipwatch.Observation{Family: ipwatch.V4, Setting: ipwatch.Setting{Mode: ipwatch.ModeFixed}}, nil)
+	checkVerdict(t, v)
+	if v.State != ipwatch.Unsure || !strings.Contains(v.Why, "not usable") {
+		t.Errorf("%s (%s)", v.State, v.Why)
 	}
 }

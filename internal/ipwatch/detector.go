@@ -142,7 +142,7 @@ func readRoots(name string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("ca-file: %w", err)
 	}
 	defer file.Close()
-	pem, err := io.ReadAll(io.LimitReader(file, maxCAFile+1))
+	pem, err := io.ReadAll(io.LimitReader(file, int64(maxCAFile)+1))
 	if err != nil {
 		return nil, fmt.Errorf("ca-file: %w", err)
 	}
@@ -176,13 +176,18 @@ func (d *Detector) localAddr(f Family, to netip.Addr) (netip.Addr, error) {
 	}
 	c, err := net.DialUDP(f.udp(), from, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 22)))
 	switch {
-	case err != nil && noRouteErrno(err):
+	case noRouteErrno(err):
 		return netip.Addr{}, fmt.Errorf("%w to %s", ErrNoRoute, to)
 	case err != nil:
 		return netip.Addr{}, err
 	}
 	defer c.Close()
-	local := addrPort(c.LocalAddr()).Addr()
+	return localOf(c.LocalAddr())
+}
+
+// localOf is the local address of a connected socket.
+func localOf(a net.Addr) (netip.Addr, error) {
+	local := addrPort(a).Addr()
 	if !local.IsValid() || local.IsUnspecified() {
 		return netip.Addr{}, errors.New("the system names no local address")
 	}
@@ -195,17 +200,29 @@ func (d *Detector) interfaceAddrs() ([]netip.Prefix, error) {
 		return d.InterfaceAddrs()
 	}
 	list, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, err
-	}
+	return prefixesOf(list), err
+}
+
+// prefixesOf are the addresses of interfaces with their prefix lengths. What is none is left out.
+func prefixesOf(list []net.Addr) []netip.Prefix {
 	var as []netip.Prefix
 	for _, a := range list {
 		if n, ok := a.(*net.IPNet); ok {
 			ones, bits := n.Mask.Size()
-			if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Unmap().BitLen() == bits {
-				as = append(as, netip.PrefixFrom(ip.Unmap(), ones))
+			if ip := ipOf(n); ip.IsValid() && ip.BitLen() == bits {
+				as = append(as, netip.PrefixFrom(ip, ones))
 			}
 		}
 	}
-	return as, nil
+	return as
+}
+
+// ipOf is the address of an interface, whatever its mask; the zero Addr where it is none.
+func ipOf(a net.Addr) netip.Addr {
+	n, ok := a.(*net.IPNet)
+	if !ok {
+		return netip.Addr{}
+	}
+	ip, _ := netip.AddrFromSlice(n.IP)
+	return ip.Unmap()
 }

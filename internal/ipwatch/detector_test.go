@@ -138,6 +138,18 @@ func TestParseSetting(t *testing.T) {
 	}
 }
 
+// TestParseSettingErrors: each error names what is wrong.
+func TestParseSettingErrors(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"on": `want "auto", "off", "local" or an address`, addrX + "/33": "is not an address", "52.94.0.0/16": "is a range", addr6: "is not an IPv4 address",
+	} {
+		if _, err := ipwatch.ParseSetting(ipwatch.V4, value); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want …%s…", value, err, want)
+		}
+	}
+}
+
 func TestPolicyWarnings(t *testing.T) {
 	t.Parallel()
 	if w := ipwatch.DefaultPolicy().Warnings(); len(w) != 0 {
@@ -156,6 +168,17 @@ func TestFamily(t *testing.T) {
 	}
 	if _, err := json.Marshal(map[ipwatch.Family]int{5: 1}); err == nil {
 		t.Error("a family that is none was written")
+	}
+	for a, want := range map[string]ipwatch.Family{addrX: ipwatch.V4, addr6: ipwatch.V6, "::ffff:" + addrX: 0} {
+		if got := ipwatch.FamilyOf(netip.MustParseAddr(a)); got != want {
+			t.Errorf("%s is of %s", a, got)
+		}
+		if ipwatch.Family(5).Has(netip.MustParseAddr(a)) {
+			t.Errorf("%s is of a family that is none", a)
+		}
+	}
+	if got := ipwatch.FamilyOf(netip.Addr{}); got != 0 {
+		t.Errorf("no address is of %s", got)
 	}
 }
 

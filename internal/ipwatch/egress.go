@@ -21,7 +21,11 @@ const LookupTimeout = 2 * time.Second
 func (d *Detector) Lookup(ctx context.Context, host string) []netip.Addr {
 	if u, err := url.Parse(host); err == nil && u.Host != "" {
 		host = u.Hostname()
-	} else if u, err := url.Parse("//" + host); err == nil && u.Hostname() != "" {
+	} else if _, err := netip.ParseAddr(host); err != nil { // the end of an IPv6 address would be taken for a port
+		u, err := url.Parse("//" + host)
+		if err != nil {
+			return nil
+		}
 		host = u.Hostname()
 	}
 	found := []netip.Addr{}
@@ -68,7 +72,7 @@ func (d *Detector) egress(v *Verdict, as []Answer, nodes, standIns []netip.Addr)
 	if d.translated(v, proven) {
 		return
 	}
-	if d.towards(v, proven, nodes, "the node") || v.State != Confirmed {
+	if d.towards(v, proven, nodes, "the node") {
 		return
 	}
 	unproven := fmt.Sprintf("No node with an %s address is known yet, so it is unproven that traffic to the cluster leaves as %s", v.Family.label(), v.Addr)

@@ -45,6 +45,10 @@ func TestEgress6(t *testing.T) {
 			ipwatch.Unsure, "translates IPv6 addresses", `ipv6 = "2600:1f18::7"`},
 		{"translated, no node", []ipwatch.Answer{answerFrom("aws", addr6, "fd00::5"), answerFrom("cloudflare", addr6, "fd00::5")}, nil, "",
 			ipwatch.Unsure, "translates IPv6 addresses", `ipv6 = "2600:1f18::7"`},
+		{"translated, and another way to the node", []ipwatch.Answer{answerFrom("aws", addr6, "fd00::5"), answerFrom("cloudflare", addr6, "fd00::5")}, addrs(node), other,
+			ipwatch.Unsure, "translates IPv6 addresses", `ipv6 = "2600:1f18::7"`},
+		{"unknown local address", []ipwatch.Answer{said("aws", addr6), said("cloudflare", addr6)}, addrs(node), temporary,
+			ipwatch.Unsure, "not known which local address", ""},
 		{"the address was replaced between two questions", []ipwatch.Answer{answerFrom("aws", addr6, addr6), answerFrom("cloudflare", addr6, other)}, addrs(node), temporary,
 			ipwatch.Unsure, "the network changes just now", ""},
 	} {
@@ -99,6 +103,7 @@ func TestPrefix64(t *testing.T) {
 			"a part of 2600:1f18::/64, which ipv6-prefix = 64 opens with it, lies in 2600:1f18::bad/128"},
 		{"forbidden itself", with(func(q *ipwatch.Policy) { q.Never = prefixes("2600:1f18::/48") }), own, nil, ipwatch.Unsure, "it lies in 2600:1f18::/48"},
 		{"only the host is allowed", with(func(q *ipwatch.Policy) { q.Only = prefixes(addr6 + "/128") }), own, nil, ipwatch.Unsure, "lies partly outside of the ranges that only"},
+		{"another way to the node", p, own, nil, ipwatch.SplitRoute, "this computer sends from 2600:1f18::8"},
 		{"all is allowed", with(func(q *ipwatch.Policy) { q.Only = prefixes("10.0.0.0/8", "2600:1f18::/64") }), own, nil, ipwatch.Confirmed, "agree"},
 		{"outside", with(func(q *ipwatch.Policy) { q.Only = prefixes("2600:1f19::/32") }), own, nil, ipwatch.Unsure, "it lies outside of the ranges that only"},
 	} {
@@ -106,6 +111,9 @@ func TestPrefix64(t *testing.T) {
 			d := detectorFor(t, c.policy, nil)
 			d.InterfaceAddrs = func() ([]netip.Prefix, error) { return c.have, c.err }
 			d.LocalAddr = routes(map[string]string{"2600:1f18:1::9": addr6})
+			if c.state == ipwatch.SplitRoute {
+				d.LocalAddr = routes(map[string]string{"2600:1f18:1::9": "2600:1f18::8"})
+			}
 			v := d.Conclude(ipwatch.Observation{Family: ipwatch.V6, Answers: []ipwatch.Answer{answerFrom("aws", addr6, addr6), answerFrom("ipify", addr6, addr6)}}, addrs("2600:1f18:1::9"))
 			checkVerdict(t, v)
 			if v.State != c.state || !strings.Contains(v.Why, c.why) {
@@ -162,6 +170,17 @@ func TestNetworkChangedAfterwards(t *testing.T) {
 		if v.State != want || want == ipwatch.Unsure && !strings.Contains(v.Why, "its network has just changed") {
 			t.Errorf("now from %q: %s (%s), want %s", local, v.State, v.Why, want)
 		}
+	}
+	// In IPv6 nothing else is said of the address, which may well be translated, too.
+	const echo6 = "2600:1f18:2::1"
+	a, b = answerFrom("aws", addr6, "fd00::5"), answerFrom("ipify", addr6, "fd00::5")
+	a.Remote = netip.MustParseAddrPort("[" + echo6 + "]:443")
+	d := detectorFor(t, ipwatch.DefaultPolicy(), nil)
+	d.LocalAddr = routes(map[string]string{echo6: "2600:1f18::8"})
+	v := d.Conclude(ipwatch.Observation{Family: ipwatch.V6, Answers: []ipwatch.Answer{a, b}}, nil)
+	checkVerdict(t, v)
+	if v.State != ipwatch.Unsure || v.Remedy != "" || !strings.Contains(v.Why, "its network has just changed") {
+		t.Errorf("IPv6: %s, remedy %q (%s)", v.State, v.Remedy, v.Why)
 	}
 }
 
@@ -267,7 +286,7 @@ func TestLookup(t *testing.T) {
 		if host == "gone.example" {
 			return addrs(addrX), &net.DNSError{Err: "no such host", Name: host}
 		}
-		return addrs(addrY, "::ffff:"+addrX, "10.0.9.9", "fe80::1%eth0", addr6), nil
+		return addrs(addrY, "::ffff:"+addrX, "10.0.9.9", "fe80::1%eth0", addr6, addrX), nil
 	}
 	for host, want := range map[string]string{
 		"ec2.eu-west-1.amazonaws.com":           "[" + addrX + " " + addrY + " " + addr6 + "]",
@@ -276,6 +295,10 @@ func TestLookup(t *testing.T) {
 		addrX:                                   "[" + addrX + "]",
 		"http://127.0.0.1:8080":                 "[]",
 		"[" + addr6 + "]:443":                   "[" + addr6 + "]",
+		addr6:                                   "[" + addr6 + "]",
+		"[" + addr6 + "]":                       "[" + addr6 + "]",
+		":443":                                  "[]",
+		"a name":                                "[]",
 		"gone.example":                          "[]",
 		"":                                      "[]",
 	} {
@@ -286,6 +309,17 @@ func TestLookup(t *testing.T) {
 	slices.Sort(asked)
 	if want := []string{"ec2.eu-west-1.amazonaws.com", "ec2.eu-west-1.amazonaws.com", "ec2.eu-west-1.amazonaws.com", "gone.example"}; !slices.Equal(asked, want) {
 		t.Errorf("resolved %q, want %q", asked, want)
+	}
+}
+
+// TestLookupLocalhost: without a seam the system's resolver is asked. That name is in its own files.
+func TestLookupLocalhost(t *testing.T) {
+	t.Parallel()
+	p := ipwatch.DefaultPolicy()
+	p.Accept = addrPrefixes("127.0.0.0/8", "::1/128")
+	as := detectorFor(t, p, nil).Lookup(t.Context(), "localhost")
+	if len(as) == 0 || slices.ContainsFunc(as, func(a netip.Addr) bool { return !a.IsLoopback() }) {
+		t.Errorf("localhost is %v", as)
 	}
 }
 

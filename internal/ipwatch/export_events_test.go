@@ -19,6 +19,7 @@ var (
 	WindowsPrefix    = windowsPrefix
 	Jump             = jump
 	Lost             = Snapshot.lost
+	InterfacesOf     = interfacesOf
 	OpenNetwork      = openNetwork
 	Stream           = stream
 )

@@ -13,6 +13,19 @@ var (
 	WindowsSockaddr   = windowsSockaddr
 )
 
+// The looks at this computer's interfaces and sockets.
+var (
+	Unshared     = unshared
+	ViaInterface = Hop.viaInterface
+	TunnelOf     = (*Detector).tunnelOf
+	PrefixesOf   = prefixesOf
+	IPOf         = ipOf
+	LocalOf      = localOf
+)
+
+// MaxCAFile is in bytes.
+const MaxCAFile = maxCAFile
+
 // WindowsHop reads a MIB_IPFORWARD_ROW2 of these fields.
 func WindowsHop(dst netip.Prefix, next netip.Addr, origin uint32, to netip.Addr) (Hop, error) {
 	return windowsHop(windowsRow{dst, next, origin}, to)

@@ -56,14 +56,6 @@ func FamilyOf(a netip.Addr) Family {
 	return 0
 }
 
-// other is the other family.
-func (f Family) other() Family {
-	if f == V4 {
-		return V6
-	}
-	return V4
-}
-
 // label is the family in a sentence.
 func (f Family) label() string {
 	if f == V6 {

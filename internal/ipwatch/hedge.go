@@ -2,7 +2,6 @@ package ipwatch
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 )
@@ -41,16 +40,16 @@ func (d *Detector) hedge(ctx context.Context, f Family, sources []Source) []Answ
 	defer timer.Stop()
 	done := false
 	for running > 0 {
-		hurry := false
+		var hurry bool
 		select {
 		case res := <-results:
 			running--
-			if done && faultOf(res.a.Err) == FaultStopped && res.a.Err != nil {
+			if done && faultOf(res.a.Err) == FaultStopped {
 				res.a.Err = fault(FaultSkipped, "not waited for, the others agreed first")
 			}
 			r.answers[res.i] = &res.a
 			state, _, _ := Decide(d.Policy, f, r.given())
-			if state == Confirmed && !done {
+			if state == Confirmed {
 				done = true
 				cancel()
 			}
@@ -58,7 +57,7 @@ func (d *Detector) hedge(ctx context.Context, f Family, sources []Source) []Answ
 		case <-timer.C:
 			hurry = true
 		}
-		if i, ok := r.next(); hurry && ok && !done && ctx.Err() == nil {
+		if i, ok := r.next(); hurry && ok && ctx.Err() == nil {
 			start(i)
 			timer.Reset(HedgeDelay)
 		}
@@ -133,10 +132,5 @@ func (r *race) next() (int, bool) {
 
 // stopped tells whether the caller gave up before the questions were answered.
 func stopped(as []Answer) bool {
-	for _, a := range as {
-		if e, ok := errors.AsType[*EchoError](a.Err); ok && e.Fault == FaultStopped {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(as, func(a Answer) bool { return faultOf(a.Err) == FaultStopped })
 }

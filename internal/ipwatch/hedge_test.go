@@ -125,6 +125,9 @@ func TestHedging(t *testing.T) {
 			[]string{"aws@0"}, ipwatch.Confirmed, addrX, 20 * ms},
 		{"three must agree", all, three, script{"aws": {20 * ms, addrX}, "cloudflare": {30 * ms, addrX}, "ipify": {40 * ms, addrX}},
 			[]string{"aws@0", "cloudflare@0", "ipify@0"}, ipwatch.Confirmed, addrX, 40 * ms},
+		{"a conflict does not wait for the third", all, []string{"aws", "cloudflare", "ipify", "mine"},
+			script{"aws": {20 * ms, addrX}, "cloudflare": {30 * ms, addrY}, "ipify": {60 * ms, addrX}, "mine": {20 * ms, addrX}},
+			[]string{"aws@0", "cloudflare@0", "ipify@0", "mine@30"}, ipwatch.Confirmed, addrX, 60 * ms},
 		{"none required", free, []string{"cloudflare", "ipify", "aws"}, script{"cloudflare": {20 * ms, addrX}, "ipify": {30 * ms, addrX}},
 			[]string{"cloudflare@0", "ipify@0"}, ipwatch.Confirmed, addrX, 30 * ms},
 	} {
@@ -172,6 +175,52 @@ func TestSkipped(t *testing.T) {
 	})
 }
 
+// TestSkippedFault: what really failed is not told as skipped, even when it fails after the others have agreed.
+func TestSkippedFault(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakes(t, ipwatch.DefaultPolicy(), []string{"aws", "cloudflare", "ipify"},
+			script{"aws": {20 * time.Millisecond, addrX}, "ipify": {20 * time.Millisecond, addrX}})
+		ask := f.Ask
+		f.Ask = func(ctx context.Context, s ipwatch.Source, family ipwatch.Family) ipwatch.Answer {
+			if s.Name != "cloudflare" {
+				return ask(ctx, s, family)
+			}
+			<-ctx.Done()
+			return said("cloudflare", "!status")
+		}
+		e, ok := errors.AsType[*ipwatch.EchoError](f.Observe(t.Context(), ipwatch.V4).Answers[1].Err)
+		if !ok || e.Fault != ipwatch.FaultStatus {
+			t.Errorf("answer %v, want its own failure", e)
+		}
+	})
+}
+
+// TestHedgingMixed: agreeing answers that left by two networks are not enough, and the next source is asked at once,
+// although nothing has failed and nobody is waited for.
+func TestHedgingMixed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakes(t, ipwatch.DefaultPolicy(), []string{"aws", "cloudflare", "ipify"},
+			script{"aws": {20 * time.Millisecond, addrX}, "cloudflare": {30 * time.Millisecond, addrX}, "ipify": {20 * time.Millisecond, addrX}})
+		ask := f.Ask
+		f.Ask = func(ctx context.Context, s ipwatch.Source, family ipwatch.Family) ipwatch.Answer {
+			a := ask(ctx, s, family)
+			if s.Name == "cloudflare" {
+				a.Local = netip.MustParseAddr("10.8.0.2")
+			}
+			return a
+		}
+		o := f.Observe(t.Context(), ipwatch.V4)
+		if v := f.Conclude(o, nil); v.State != ipwatch.Unsure || len(o.Answers) != 3 {
+			t.Errorf("%s of %d answers (%s)", v.State, len(o.Answers), v.Why)
+		}
+		if slices.Sort(f.asked); !slices.Equal(f.asked, []string{"aws@0", "cloudflare@0", "ipify@30"}) {
+			t.Errorf("asked %v", f.asked)
+		}
+	})
+}
+
 func TestObserveStopped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -182,6 +231,9 @@ func TestObserveStopped(t *testing.T) {
 		v := f.Conclude(f.Observe(ctx, ipwatch.V4), nil)
 		if took := time.Since(begin); v.State != ipwatch.Unsure || took != 100*time.Millisecond {
 			t.Errorf("state %s after %s (%s), want unsure after 100ms", v.State, took, v.Why)
+		}
+		if slices.Sort(f.asked); !slices.Equal(f.asked, []string{"aws@0", "cloudflare@0"}) {
+			t.Errorf("asked %v: nobody is to be asked after the end", f.asked)
 		}
 		cancel()
 		if v := f.Conclude(f.Observe(ctx, ipwatch.V4), nil); v.State != ipwatch.Unsure || !strings.Contains(v.Why, "stopped") {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // Hop is what the system's routing table says about the way to an address.
@@ -46,21 +47,11 @@ func (d *Detector) tunnelOf(local netip.Addr) bool {
 	if d.Tunnel != nil {
 		return d.Tunnel(local)
 	}
-	list, err := net.Interfaces()
-	if err != nil {
-		return false
-	}
+	list, _ := net.Interfaces() // what cannot be listed is no tunnel
 	for _, i := range list {
-		addrs, err := i.Addrs()
-		if err != nil {
-			continue
-		}
-		for _, a := range addrs {
-			if n, ok := a.(*net.IPNet); ok {
-				if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Unmap() == local {
-					return unshared(i.Flags)
-				}
-			}
+		addrs, _ := i.Addrs()
+		if slices.ContainsFunc(addrs, func(a net.Addr) bool { return ipOf(a) == local }) {
+			return unshared(i.Flags)
 		}
 	}
 	return false
@@ -98,7 +89,7 @@ func (h Hop) doubt(node netip.Addr) string {
 // isDefault tells whether a route stands for everything. VPNs that take all traffic write it as two halves, and
 // 2000::/3 is all that is given out in IPv6.
 func isDefault(p netip.Prefix) bool {
-	if !p.IsValid() || p.Bits() <= 1 {
+	if p.Bits() <= 1 { // -1 is no prefix at all
 		return true
 	}
 	return p.Addr().Is6() && p.Bits() <= global6.Bits()

@@ -19,11 +19,11 @@ type windowsRow struct {
 // system's own addresses. NlroManual (0) is what route.exe and VPN clients write, and what netsh shows for default
 // routes that DHCP gave, too: so it says nothing.
 func windowsHop(row windowsRow, to netip.Addr) (Hop, error) {
-	if !row.Dst.IsValid() || !row.Dst.Contains(to) {
+	if !row.Dst.Contains(to) { // nor does the zero Prefix
 		return Hop{}, errors.New("routing table: the answer is a route to somewhere else")
 	}
 	h := Hop{Dst: row.Dst}
-	if row.Next.IsValid() && !row.Next.IsUnspecified() {
+	if !row.Next.IsUnspecified() {
 		h.Gateway = row.Next
 	}
 	if row.Origin >= 1 && row.Origin <= 4 {

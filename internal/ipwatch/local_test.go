@@ -40,6 +40,9 @@ func TestLocalVerdict(t *testing.T) {
 		{"unreadable, no tunnel", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "10.9.0.2", anchor: "192.168.1.5"}, "", ipwatch.Unsure, "not one of a tunnel", 0},
 		{"the node's own address", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: node}, "10.0.0.0/16", ipwatch.Unsure, "this computer has it, too", 0},
 		{"forbidden", never, addrs(node), map[string]string{node: "10.8.0.2"}, "10.0.0.0/16", ipwatch.Unsure, "never in [address] forbids", 0},
+		{"mapped node", ipwatch.DefaultPolicy(), addrs("::ffff:" + node), map[string]string{node: "10.8.0.2"}, "10.0.0.0/16", ipwatch.Confirmed, "to the node " + node, 1},
+		{"unreadable, two nodes", ipwatch.DefaultPolicy(), addrs(node, other), map[string]string{node: "10.8.0.2", other: "10.8.0.2", anchor: ""}, "", ipwatch.Confirmed, "sends from 10.8.0.2", 2},
+		{"nobody's address", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "0.0.0.0"}, "10.0.0.0/16", ipwatch.Unsure, "unspecified", 0},
 		{"loopback", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "127.0.0.1"}, "10.0.0.0/16", ipwatch.Unsure, "loopback", 0},
 		{"link-local", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "169.254.3.3"}, "10.0.0.0/16", ipwatch.Unsure, "link-local", 0},
 		{"wrong family", ipwatch.DefaultPolicy(), addrs(node), map[string]string{node: "fd00::2"}, "10.0.0.0/16", ipwatch.Unsure, "not an IPv4 address", 0},
@@ -78,6 +81,9 @@ func TestLocalVerdictLab(t *testing.T) {
 	if v := d.LocalVerdict(ipwatch.V4, addrs("127.0.0.1")); v.State != ipwatch.Confirmed || v.Addr.String() != "127.0.0.1" {
 		t.Errorf("%s %v (%s), want confirmed 127.0.0.1", v.State, v.Addr, v.Why)
 	}
+	// And the system's own routing table: what it says of loopback differs.
+	d.Route = nil
+	checkVerdict(t, d.LocalVerdict(ipwatch.V4, addrs("127.0.0.1")))
 }
 
 // tunnel is a route through a VPN.

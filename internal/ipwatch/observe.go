@@ -22,11 +22,9 @@ const HedgeDelay = 250 * time.Millisecond
 // route. Failures are in the answers.
 func (d *Detector) Observe(ctx context.Context, f Family) Observation {
 	o, sources := d.begin(f)
-	if len(sources) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, ObserveTimeout)
-		defer cancel()
-		o.Answers = d.hedge(ctx, f, sources)
-	}
+	ctx, cancel := context.WithTimeout(ctx, ObserveTimeout)
+	defer cancel()
+	o.Answers = d.hedge(ctx, f, sources)
 	return o
 }
 
@@ -60,7 +58,7 @@ func (d *Detector) begin(f Family) (Observation, []Source) {
 	sources := d.sourcesOf(f)
 	if len(sources) > 0 && !d.Routed(f) {
 		o.NoRoute = true
-		o.Absent = f == V6 && d.absent(f)
+		o.Absent = f == V6 && d.absent6()
 		return o, nil
 	}
 	return o, sources
@@ -90,18 +88,18 @@ func (d *Detector) routed(f Family, s Source) bool {
 	return !errors.Is(err, ErrNoRoute)
 }
 
-// absent tells whether this computer positively does not have the family: no interface has a usable address of
-// it, and the other family has a route (a computer without any network is offline, it lacks nothing for good).
-func (d *Detector) absent(f Family) bool {
+// absent6 tells whether this computer positively does not have IPv6: no interface has a usable address of it, and IPv4
+// has a route (a computer without any network is offline, it lacks nothing for good).
+func (d *Detector) absent6() bool {
 	addrs, err := d.interfaceAddrs()
 	if err != nil {
 		return false
 	}
 	for _, p := range addrs {
-		if a := p.Addr(); f.Has(a) && a.IsGlobalUnicast() { // private ones too: there may be a NAT whose route comes later
+		if a := p.Addr(); V6.Has(a) && a.IsGlobalUnicast() { // private ones too: there may be a NAT whose route comes later
 			return false
 		}
 	}
-	_, err = d.localAddr(f.other(), f.other().anchor())
+	_, err = d.localAddr(V4, V4.anchor())
 	return err == nil
 }

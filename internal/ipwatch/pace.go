@@ -48,9 +48,7 @@ func (p *Pace) Room(now time.Time) bool {
 // Asked notes a look that has asked somebody.
 func (p *Pace) Asked(now time.Time) {
 	p.asked = append(p.asked, now)
-	if n := len(p.asked); n > LooksPerMinute {
-		p.asked = slices.Clone(p.asked[n-LooksPerMinute:])
-	}
+	p.asked = slices.Clone(p.asked[max(0, len(p.asked)-LooksPerMinute):])
 }
 
 // Event notes that something happened: what is not known is looked at again soon.

@@ -35,6 +35,52 @@ func TestPaceBounds(t *testing.T) {
 	})
 }
 
+// TestPaceTable: six looks, each two seconds after the one before, and then not before the first is a minute old.
+func TestPaceTable(t *testing.T) {
+	t.Parallel()
+	var p ipwatch.Pace
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	now := start
+	for n := range ipwatch.LooksPerMinute {
+		if !p.Room(now) || p.Wait(now) != 0 {
+			t.Fatalf("look %d: room %t, wait %v", n, p.Room(now), p.Wait(now))
+		}
+		p.Asked(now)
+		if n < ipwatch.LooksPerMinute-1 {
+			if got := p.Wait(now); got != ipwatch.LookSpacing {
+				t.Errorf("after look %d: wait %v, want %v", n, got, ipwatch.LookSpacing)
+			}
+			now = now.Add(ipwatch.LookSpacing)
+		}
+	}
+	if got := p.Wait(now); got != time.Minute-now.Sub(start) {
+		t.Errorf("after six looks: wait %v", got)
+	}
+	for after, room := range map[time.Duration]bool{time.Minute - 1: false, time.Minute: true, time.Hour: true} {
+		if p.Room(start.Add(after)) != room {
+			t.Errorf("room %v after the first look: %t", after, !room)
+		}
+	}
+}
+
+// TestPaceSpreads: many laptops that lost the same network do not look at the same moment.
+func TestPaceSpreads(t *testing.T) {
+	t.Parallel()
+	sooner, later := 0, 0
+	for range 200 { // all on one side: once in 2^199 runs
+		var p ipwatch.Pace
+		switch pause := p.Unknown(false); {
+		case pause < time.Second:
+			sooner++
+		case pause > time.Second:
+			later++
+		}
+	}
+	if sooner == 0 || later == 0 {
+		t.Errorf("%d pauses are shorter, %d longer", sooner, later)
+	}
+}
+
 func TestPaceUnknown(t *testing.T) {
 	var p ipwatch.Pace
 	near := func(got, want time.Duration) {

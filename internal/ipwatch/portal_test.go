@@ -182,7 +182,7 @@ func TestGlance(t *testing.T) {
 	}
 	d = newFakes(t, ipwatch.DefaultPolicy(), []string{"mine", "aws"}, script{"mine": {0, addr6}}).Detector
 	d.Sources[1].Family = ipwatch.V4
-	if _, err := d.Glance(t.Context(), ipwatch.V6); err == nil || !strings.Contains(err.Error(), "required operator") {
+	if _, err := d.Glance(t.Context(), ipwatch.V6); err == nil || !strings.HasSuffix(err.Error(), "required operator can be asked over IPv6") {
 		t.Errorf("no source of the required one: %v", err)
 	}
 }

@@ -108,27 +108,22 @@ func onLinkOnly(a netip.Addr) bool { return !a.IsValid() || a.IsLoopback() || a.
 // systemInterfaces lists the interfaces of this computer but the loopback one.
 func systemInterfaces() ([]Interface, error) {
 	list, err := net.Interfaces()
-	if err != nil {
-		return nil, err
-	}
+	return interfacesOf(list), err
+}
+
+// interfacesOf looks up the addresses of interfaces.
+func interfacesOf(list []net.Interface) []Interface {
 	var all []Interface
 	for _, n := range list {
 		if n.Flags&net.FlagLoopback != 0 {
 			continue
 		}
-		addrs, err := n.Addrs()
-		if err != nil {
-			continue // it went away since it was listed
-		}
+		addrs, _ := n.Addrs() // one that went away since it was listed has none
 		i := Interface{Name: n.Name, Up: n.Flags&(net.FlagUp|net.FlagRunning) == net.FlagUp|net.FlagRunning}
 		for _, a := range addrs {
-			if p, ok := a.(*net.IPNet); ok {
-				if ip, ok := netip.AddrFromSlice(p.IP); ok {
-					i.Addrs = append(i.Addrs, ip.Unmap())
-				}
-			}
+			i.Addrs = append(i.Addrs, ipOf(a)) // the zero Addr is none: Take leaves it out
 		}
 		all = append(all, i)
 	}
-	return all, nil
+	return all
 }

@@ -103,7 +103,7 @@ func (i Interface) diff(old Interface) []string {
 // diff says what differs from an older way to the same address.
 func (w Way) diff(old Way) string {
 	to := w.To.String()
-	if f := FamilyOf(w.To); f != 0 && w.To == f.anchor() {
+	if f := FamilyOf(w.To); w.To == f.anchor() {
 		to = "the internet over " + f.label()
 	}
 	switch {

@@ -174,6 +174,10 @@ func TestComparing(t *testing.T) {
 	broken = nil
 	expect("the addresses can be compared again")
 	expect("")
+	broken = errors.New("no")
+	expect(`it is not known whether addresses have changed: network interfaces: no`)
+	broken, now.interfaces = nil, byName{"wlan0": "192.168.1.5"}
+	expect("wlan0 lost 192.168.1.6") // says more than that they can be compared again
 	if !s.Routed() {
 		t.Error("no way out, although there is one")
 	}

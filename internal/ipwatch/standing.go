@@ -108,7 +108,9 @@ func gather(run []Verdict) gathered {
 		}
 	}
 	for _, as := range of {
-		g.several = g.several || len(distinct(as)) > 1
+		if len(distinct(as)) > 1 {
+			g.several = true
+		}
 	}
 	g.all, g.required = distinct(g.all), distinct(g.required)
 	g.others = slices.DeleteFunc(distinct(g.others), func(a netip.Addr) bool { return slices.Contains(g.required, a) })
@@ -116,9 +118,7 @@ func gather(run []Verdict) gathered {
 }
 
 func distinct(as []netip.Addr) []netip.Addr {
-	as = slices.Clone(as)
-	slices.SortFunc(as, netip.Addr.Compare)
-	return slices.Compact(as)
+	return slices.Compact(slices.SortedFunc(slices.Values(as), netip.Addr.Compare))
 }
 
 // ownRange is the smallest range with all addresses, when it is as small as what a company with one line has: /28 and
@@ -126,8 +126,8 @@ func distinct(as []netip.Addr) []netip.Addr {
 func ownRange(as []netip.Addr) (netip.Prefix, bool) {
 	const smallest, largest = 31, 28
 	for bits := smallest; bits >= largest; bits-- {
-		p, err := as[0].Prefix(bits)
-		if err == nil && as[0].Is4() && !slices.ContainsFunc(as, func(a netip.Addr) bool { return !p.Contains(a) }) {
+		p := netip.PrefixFrom(as[0], bits).Masked()
+		if as[0].Is4() && !slices.ContainsFunc(as, func(a netip.Addr) bool { return !p.Contains(a) }) {
 			return p, true
 		}
 	}

@@ -1,6 +1,7 @@
 package ipwatch_test
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -86,6 +87,51 @@ func TestStandingWavering(t *testing.T) {
 	}
 	if why, remedy := ipwatch.Standing(history); remedy != "" || !strings.Contains(why, "this cannot work here") {
 		t.Errorf("remedy %q: %s", remedy, why)
+	}
+}
+
+// conflicting are looks of one kind that ended in a conflict: three answers that are not concluded by anybody.
+func conflicting(f ipwatch.Family, looks ...[]ipwatch.Answer) []ipwatch.Verdict {
+	var vs []ipwatch.Verdict
+	for _, as := range looks {
+		vs = append(vs, ipwatch.Verdict{Family: f, State: ipwatch.Conflict, Why: "the last look", Answers: as})
+	}
+	return vs
+}
+
+// TestStandingAnswers: which answers count, and when looks are of one network.
+func TestStandingAnswers(t *testing.T) {
+	t.Parallel()
+	const w1, w2 = "192.168.1.5", "10.20.0.7"
+	broken := func(what, local string) ipwatch.Answer {
+		a := answerFrom("ipify", what, local)
+		a.Err = errors.New("failed, whatever the address says")
+		return a
+	}
+	aws, cf, unknown := answerFrom("aws", addrX, w1), answerFrom("cloudflare", addrY, w1), said("cloudflare", addrY)
+	other := answerFrom("cloudflare", addrY, w2)
+	six := func(aws, other string) []ipwatch.Answer {
+		return []ipwatch.Answer{said("aws", aws), said("ipify", other)}
+	}
+	destination := "AWS always says " + addrX + ", and others always " + addrY
+	for _, c := range []struct {
+		name    string
+		history []ipwatch.Verdict
+		why     string
+	}{
+		{"failures do not count", conflicting(ipwatch.V4, []ipwatch.Answer{aws, cf, said("ipify", "!timeout")}, []ipwatch.Answer{aws, cf, broken("8.8.4.4", w2)},
+			[]ipwatch.Answer{aws, cf, said("ipify", addr6)}), destination},
+		{"an unknown local address is no other one", conflicting(ipwatch.V4, []ipwatch.Answer{aws, unknown}, []ipwatch.Answer{aws, cf}, []ipwatch.Answer{unknown, aws}), destination},
+		{"nor does the order tell networks apart", conflicting(ipwatch.V4, []ipwatch.Answer{aws, other}, []ipwatch.Answer{other, aws}, []ipwatch.Answer{aws, other, cf}), destination},
+		{"another network", conflicting(ipwatch.V4, []ipwatch.Answer{aws, cf}, []ipwatch.Answer{aws, cf}, []ipwatch.Answer{aws, other}), "the last look"},
+		{"conflicts without answers", conflicting(ipwatch.V4, nil, nil, nil), "the last look"},
+		{"one address", conflicting(ipwatch.V4, []ipwatch.Answer{aws}, []ipwatch.Answer{aws}, []ipwatch.Answer{aws}), "the last look"},
+		{"IPv6 has no small range", conflicting(ipwatch.V6, six("2600:1f18::1", "2600:1f18::2"), six("2600:1f18::3", "2600:1f18::2"), six("2600:1f18::1", "2600:1f18::4")),
+			"this cannot work here"},
+	} {
+		if why, remedy := ipwatch.Standing(c.history); !strings.Contains(why, c.why) || strings.Contains(remedy, "trusted") {
+			t.Errorf("%s: remedy %q, %s\nwant …%s…", c.name, remedy, why, c.why)
+		}
 	}
 }
 

@@ -98,6 +98,7 @@ func (w *weighing) run(ctx context.Context) {
 	defer ceiling.Stop()
 	defer step.Stop()
 	for {
+		waiting := !w.woke.IsZero()
 		select {
 		case <-ctx.Done():
 			return
@@ -126,14 +127,16 @@ func (w *weighing) run(ctx context.Context) {
 			w.settled()
 		case <-step.C:
 			w.awake()
+			waiting = false // for the step after it
 		}
 		if w.burst == nil {
 			quiet.Stop()
 			ceiling.Stop()
 		}
-		if w.woke.IsZero() {
+		switch {
+		case w.woke.IsZero():
 			step.Stop()
-		} else {
+		case !waiting: // else it is under way, and events do not put it off
 			step.Reset(WakeStep)
 		}
 	}

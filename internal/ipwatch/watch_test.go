@@ -233,13 +233,36 @@ func TestWatcherWakes(t *testing.T) {
 		w.sleep(time.Minute)
 		w.want()
 	})
+	synctest.Test(t, func(t *testing.T) { // a network that never rests and shows nothing new does not put the look off
+		w := watch(t, nil)
+		defer w.stop()
+		w.routed.Store(false)
+		w.event(ipwatch.HintWake, true, "woke")
+		w.sleep(time.Second)
+		w.routed.Store(true)
+		for range 10 {
+			w.event(ipwatch.HintAddress, false, "renewed")
+			w.sleep(400 * time.Millisecond)
+		}
+		w.want(ipwatch.HintWake)
+	})
 	synctest.Test(t, func(t *testing.T) { // never any network: it is looked at once all the same, for the status
 		w := watch(t, nil)
 		defer w.stop()
 		w.routed.Store(false)
 		w.event(ipwatch.HintWake, true, "woke")
+		w.sleep(time.Second)
+		if len(w.bursts) != 1 || w.bursts[0].Outcome != ipwatch.Waits {
+			t.Errorf("told %+v", w.bursts)
+		}
+		w.diff.Store("changed while it waited")
 		w.sleep(time.Hour)
-		w.want(ipwatch.HintWake)
+		if h := w.want(ipwatch.HintWake); len(h) == 1 && (!h[0].Lost || h[0].At.Sub(w.start) != ipwatch.SettleQuiet+ipwatch.WakePatience) {
+			t.Errorf("after %v: %+v", h[0].At.Sub(w.start), h[0])
+		}
+		w.event(ipwatch.HintAddress, false, "renewed") // the hint was about what has changed until then
+		w.sleep(time.Second)
+		w.want()
 	})
 }
 
@@ -260,6 +283,9 @@ func TestWatcherPassesOn(t *testing.T) {
 		close(w.system.c)
 		w.sleep(time.Second)
 		w.want()
+		if len(w.bursts) != 1 {
+			t.Errorf("told %+v: the end is no event", w.bursts)
+		}
 	})
 }
 

@@ -126,6 +126,8 @@ type Keeper struct {
 	Noticing func() []string
 	// Explain, when set, says of which kind an error is, in one word, and what the user can do about it.
 	Explain func(error) (kind, hint string)
+	// Alone, when set, is called once this is the only daemon of the installation, and before it does anything.
+	Alone func()
 	// Noted, when set, is told after each round of the daemon what that has put into the history; nil: nothing.
 	Noted func(*Record)
 	// Progress, when set, is told what a round is waiting for. It may be called from several goroutines.

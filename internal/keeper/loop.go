@@ -20,6 +20,9 @@ func (k *Keeper) Run(ctx context.Context, hints <-chan ipwatch.Hint) error {
 		return err
 	}
 	defer release()
+	if k.Alone != nil {
+		k.Alone()
+	}
 	l := loop{Keeper: k, in: newInbox(ctx, hints), settle: func() {}}
 	defer func() { l.settle() }()
 	l.pulse() // before anything that a command could hold up

@@ -53,7 +53,7 @@ var (
 	// would not be found again.
 	ErrUnstable = errors.New("the role session has no name of its own, so its rules would not be found again")
 	// ErrPrivate: the node has no public address.
-	ErrPrivate = errors.New("the node has no public address: the cluster is in a private subnet")
+	ErrPrivate = errors.New("the node has no public address, as in a private subnet")
 	// ErrEnded: the cluster is terminated.
 	ErrEnded = errors.New("the cluster is terminated")
 )

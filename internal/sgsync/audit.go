@@ -12,7 +12,7 @@ import (
 type Survey struct {
 	Port  int
 	Nodes []AuditNode
-	// Plain is a group that is looked at for itself, also while it is on no interface; "" for a cluster.
+	// Plain is a group that is looked at for itself; "" for a cluster.
 	Plain  string
 	Groups []AuditGroup
 	Lists  []PrefixList
@@ -45,11 +45,15 @@ type AuditNode struct {
 // AuditGroup is a security group. Groups that rules refer to are there too, with members and without rules.
 type AuditGroup struct {
 	ID, Name string
-	// Cluster says that EMR uses the group for this very cluster.
+	// Cluster says that EMR uses the group for this very cluster, or that it is looked at for itself. While there is
+	// no node at all, its rules are looked at all the same: they will hold for the first one.
 	Cluster bool
 	Rules   []Rule
 	Members []AuditMember // who sends from this group; only of groups that rules refer to
 	Unread  bool          // its rules could not be read
+	// Away says that rules refer to it and EC2 does not know it here: it is of another account, or was deleted. Who is
+	// in it cannot be seen.
+	Away bool
 }
 
 // AuditMember is a network interface in a group that a rule refers to.
@@ -81,6 +85,7 @@ type Unseen struct {
 	What  string // "the entries of prefix list pl-…"
 	Needs string // the IAM action that is missing, "ec2:DescribeNetworkInterfaces"; "" for another reason
 	Why   string // that reason
+	Aside bool   // it would not have told of anybody else who gets in
 }
 
 // Severity says how much a finding matters.
@@ -127,7 +132,9 @@ type Admission struct {
 
 // AuditResult is what an audit found, sorted: it does not depend on the order of what was given.
 type AuditResult struct {
-	Port     int          `json:"port"`
+	Port int `json:"port"`
+	// Complete says that all that may let somebody in could be read. Without it, Reach may lack the widest rule.
+	Complete bool         `json:"complete"`
 	Nodes    []AuditNode  `json:"nodes"`
 	Reach    []Reach      `json:"reach"` // the most permissive first
 	Findings []Finding    `json:"findings"`
@@ -136,9 +143,9 @@ type AuditResult struct {
 	From     *Admission   `json:"from,omitempty"`
 }
 
-// Alarming reports whether there is a finding that matters.
+// Alarming reports whether there is a finding that matters, or one may have been missed.
 func (r AuditResult) Alarming() bool {
-	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Severity != Info })
+	return !r.Complete || slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Severity != Info })
 }
 
 // Audit tells who can reach the port and what a person should look at. It is pure.
@@ -151,6 +158,7 @@ func Audit(s Survey) AuditResult {
 		a.gauge(g)
 	}
 	a.account()
+	a.out.Complete = !a.blind()
 	a.admission()
 	a.sort()
 	return a.out
@@ -179,8 +187,10 @@ func (a *auditor) index() {
 			a.on[id] = append(a.on[id], n)
 		}
 	}
-	if a.Plain != "" && a.on[a.Plain] == nil {
-		a.on[a.Plain] = []AuditNode{}
+	for _, g := range a.Groups {
+		if len(a.Nodes) == 0 && g.Cluster {
+			a.on[g.ID] = nil // looked at, and on no node
+		}
 	}
 }
 

@@ -8,24 +8,24 @@ const nearlyFull = 80
 // gauge counts what a group's rules weigh: IPv4 and IPv6 apart, a reference to a group in both, a customer's list
 // with all the entries that it may have (Amazon VPC User Guide, "Amazon VPC quotas").
 func (a *auditor) gauge(g AuditGroup) {
-	if g.Unread || !g.Cluster && len(a.on[g.ID]) == 0 {
-		return // a group that is only referred to
+	if g.Unread || len(g.Rules) == 0 && len(a.on[g.ID]) == 0 {
+		return // it is only referred to: its rules have not been asked for
 	}
 	q := Gauge{Group: g.ID, Name: g.Name, Limit: a.Quota, From: a.QuotaFrom}
 	for _, r := range g.Rules {
-		l, isList := a.lists[r.PrefixList]
+		l := a.lists[r.PrefixList]
 		switch {
-		case r.CIDR.IsValid() && is4(r.CIDR):
+		case is4(r.CIDR):
 			q.IPv4++
 		case r.CIDR.IsValid():
 			q.IPv6++
-		case isList && !l.AWS && l.MaxEntries > 0 && l.IPv6:
-			q.IPv6 += l.MaxEntries
-		case isList && !l.AWS && l.MaxEntries > 0:
-			q.IPv4 += l.MaxEntries
-		default:
+		case l.AWS || l.MaxEntries == 0: // a list whose weight is not told, or a group
 			q.IPv4++
 			q.IPv6++
+		case l.IPv6:
+			q.IPv6 += l.MaxEntries
+		default:
+			q.IPv4 += l.MaxEntries
 		}
 	}
 	a.out.Quota = append(a.out.Quota, q)
@@ -57,7 +57,6 @@ func (a *auditor) account() {
 					}
 					a.find("block-public-access-excepts-port", severity, []string{}, fmt.Sprintf("EMR's block public access excepts %s, so a cluster may be launched with port %d open to everybody. (Port 22 is excepted unless somebody changes that.)", which, a.Port),
 						"Take the port out of the exceptions; emr-accessd does not need it there.")
-					break
 				}
 			}
 		}
@@ -67,6 +66,10 @@ func (a *auditor) account() {
 		if u.Needs != "" {
 			text, remedy = fmt.Sprintf("Could not look at %s: needs %s.", u.What, u.Needs), "Let somebody look who has the permission, or ask for it."
 		}
-		a.find("not-looked-at", Low, []string{}, text, remedy)
+		severity := Medium
+		if u.Aside {
+			severity = Low
+		}
+		a.find("not-looked-at", severity, []string{}, text, remedy)
 	}
 }

@@ -13,7 +13,7 @@ const byHand = "Replace it by the ranges that are needed; emr-accessd does not c
 // judge makes findings of a rule that reaches the port.
 func (a *auditor) judge(e Reach, r Rule) {
 	on := []string{r.ID, r.Group}
-	exact := r.Protocol == "tcp" && r.FromPort == r.ToPort
+	exact := r.Protocol == "tcp" && r.FromPort == a.Port && r.ToPort == a.Port
 	switch {
 	case e.Kind == ReachPublic:
 		id, remedy := "public-port", "`emr-accessd close-public` removes it once your own rule stands."
@@ -26,20 +26,23 @@ func (a *auditor) judge(e Reach, r Rule) {
 			id, remedy = "public-port-range", byHand
 		}
 		severity, but := High, ""
-		if !e.Effective {
+		switch {
+		case !e.Effective:
 			severity, but = Low, " No node has an address that it could be used with now."
+		case !e.Exposed:
+			severity, but = Low, " No node has a public address now: it lets in whoever reaches the private ones, from the VPC, a VPN or a peering."
 		}
 		a.find(id, severity, on, fmt.Sprintf("Rule %s opens port %d to %s by %s (%s).%s", r.ID, a.Port, e.Who, e.Source, e.Ports(), but), remedy)
 	case e.Kind == ReachUnknown:
 		a.find("source-unreadable", Medium, on, fmt.Sprintf("Rule %s opens port %d to a source that could not be read.", r.ID, a.Port),
 			"Look at the rule in the EC2 console.")
-	case r.PrefixList != "" && (a.lists[r.PrefixList].Unread || a.lists[r.PrefixList].ID == ""):
+	case r.PrefixList != "" && a.unread(r.PrefixList):
 		a.find("prefix-list-unresolved", Medium, append(on, r.PrefixList),
 			fmt.Sprintf("Rule %s opens port %d to prefix list %s, whose entries could not be read.", r.ID, a.Port, r.PrefixList),
 			"Let somebody look who may call ec2:GetManagedPrefixListEntries.")
 	case e.Kind == ReachGroup && !a.groups[r.SourceGroup].Cluster:
 		a.find("group-reference", Low, append(on, r.SourceGroup),
-			fmt.Sprintf("Rule %s opens port %d to whoever is in another security group, %s.", r.ID, a.Port, named(r.SourceGroup, e.SourceName)),
+			fmt.Sprintf("Rule %s opens port %d to %s, %s.", r.ID, a.Port, a.whoIsIn(r.SourceGroup), named(r.SourceGroup, e.SourceName)),
 			"Make sure that you know who may put instances into that group.")
 	default:
 		a.wide(e, r, on)
@@ -49,11 +52,9 @@ func (a *auditor) judge(e Reach, r Rule) {
 // wide reports sources wider than a user of this program may trust: /16, or /32 in IPv6.
 func (a *auditor) wide(e Reach, r Rule, on []string) {
 	var wide []netip.Prefix
-	if r.SourceGroup == "" {
-		for _, p := range e.prefixes {
-			if TooWide(p) {
-				wide = append(wide, p)
-			}
+	for _, p := range e.prefixes {
+		if TooWide(p) {
+			wide = append(wide, p)
 		}
 	}
 	if len(wide) == 0 {
@@ -91,7 +92,7 @@ var invented = regexp.MustCompile(`:(?:aws-go-sdk|botocore-session)-`)
 
 // hygiene looks at the tags that this program and its like have left on a group's rules, whatever their port.
 func (a *auditor) hygiene(g AuditGroup) {
-	if g.Cluster && len(a.on[g.ID]) == 0 && len(a.Nodes) > 0 && len(g.Rules) > 0 && slices.ContainsFunc(g.Rules, Rule.Managed) {
+	if g.Cluster && len(a.on[g.ID]) == 0 && len(a.Nodes) > 0 && slices.ContainsFunc(g.Rules, Rule.Managed) {
 		a.find("group-not-on-node", Medium, []string{g.ID}, fmt.Sprintf("Security group %s holds rules for addresses, but is on no interface of the nodes that were looked at: its rules do nothing for them.", named(g.ID, g.Name)),
 			"Choose the group with `group` in the configuration, or put it back on the interface.")
 	}

@@ -3,6 +3,7 @@ package sgsync
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -33,8 +34,10 @@ type Reach struct {
 	Sources    []string `json:"sources"` // the CIDRs behind it, the widest first; the members' addresses for a group
 	Who        string   `json:"who"`
 	// Effective says that a node has an address in the family of the source: a rule for ::/0 lets nobody in to
-	// a node without an IPv6 address.
-	Effective   bool     `json:"effective"`
+	// a node without an IPv6 address. A private address is one: whoever is in the VPC reaches it, or comes by a VPN.
+	Effective bool `json:"effective"`
+	// Exposed says that a node has a public address that the source could use.
+	Exposed     bool     `json:"exposed"`
 	Nodes       []string `json:"nodes"`
 	Managed     bool     `json:"managed"`
 	Holders     []string `json:"holders"` // who holds a live lease
@@ -63,34 +66,40 @@ func (a *auditor) reach() {
 				}
 			}
 			a.source(&e, r)
-			slices.SortFunc(e.prefixes, func(x, y netip.Prefix) int { return cmp.Or(cmp.Compare(x.Bits(), y.Bits()), comparePrefix(x, y)) })
 			for _, p := range e.prefixes {
 				e.Sources = append(e.Sources, p.String())
 				e.Effective = e.Effective || slices.ContainsFunc(nodes, func(n AuditNode) bool { return hasFamily(n, p) })
+				e.Exposed = e.Exposed || slices.ContainsFunc(nodes, func(n AuditNode) bool { return exposed(n, p) })
 			}
-			e.Effective = e.Effective || len(e.prefixes) == 0
+			if len(e.prefixes) == 0 { // a source that could not be read may be any
+				e.Effective, e.Exposed = true, true
+			}
 			a.out.Reach = append(a.out.Reach, e)
 			a.judge(e, r)
 		}
 	}
 }
 
-// hasFamily reports whether a source can be routed to a node at all: a public one needs a public address.
+// hasFamily reports whether a node has an address in the family of a source.
 func hasFamily(n AuditNode, p netip.Prefix) bool {
-	switch {
-	case n.Unclear && (!is4(p) || !n.Public4.IsValid() && !n.Private4.IsValid()):
-		return true
-	case !is4(p):
-		return n.V6.IsValid()
-	case private(p):
-		return n.Private4.IsValid() || n.Public4.IsValid()
-	}
-	return n.Public4.IsValid()
+	return exposed(n, p) || is4(p) && n.Private4.IsValid()
 }
 
-// private reports whether a network holds nothing but private addresses (RFC 1918, RFC 4193).
+// exposed reports whether a node has a public address in the family of a source, or may have one.
+func exposed(n AuditNode, p netip.Prefix) bool {
+	if n.Unclear {
+		return true
+	}
+	if is4(p) {
+		return n.Public4.IsValid()
+	}
+	return n.V6.IsValid()
+}
+
+// private reports whether a network holds nothing but private addresses (RFC 1918, RFC 4193), or those of a
+// provider's inner network (RFC 6598), which VPCs use as well.
 func private(p netip.Prefix) bool {
-	for _, s := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"} {
+	for _, s := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"} {
 		if q := netip.MustParsePrefix(s); q.Contains(p.Addr()) && p.Bits() >= q.Bits() {
 			return true
 		}
@@ -102,6 +111,29 @@ func public(p netip.Prefix) bool {
 	return Rule{Protocol: "-1", CIDR: p}.Public(0)
 }
 
+// publicTogether reports whether networks that are sorted, the widest first, hold more addresses of a family than the
+// widest one may that is not public.
+func publicTogether(ps []netip.Prefix) bool {
+	var v4, v6 float64 // shares of all addresses of the family
+	for i, p := range ps {
+		if slices.ContainsFunc(ps[:i], p.Overlaps) {
+			continue // it is in one before it
+		}
+		if share := math.Ldexp(1, -p.Bits()); is4(p) {
+			v4 += share
+		} else {
+			v6 += share
+		}
+	}
+	return v4 > math.Ldexp(1, -8) || v6 > math.Ldexp(1, -16)
+}
+
+// unread reports whether the entries of a prefix list are not known.
+func (a *auditor) unread(list string) bool {
+	l, ok := a.lists[list]
+	return !ok || l.Unread
+}
+
 // source tells who is behind a rule.
 func (a *auditor) source(e *Reach, r Rule) {
 	switch {
@@ -109,36 +141,52 @@ func (a *auditor) source(e *Reach, r Rule) {
 		e.Source, e.prefixes = r.CIDR.String(), []netip.Prefix{r.CIDR}
 		e.Kind, e.Who = describeSource(r.CIDR)
 	case r.PrefixList != "":
-		l, ok := a.lists[r.PrefixList]
-		e.Kind, e.Source, e.SourceName, e.prefixes = ReachList, r.PrefixList, l.Name, slices.Clone(l.Entries)
+		l := a.lists[r.PrefixList]
+		e.Kind, e.Source, e.SourceName, e.prefixes = ReachList, r.PrefixList, l.Name, widestFirst(l.Entries)
 		switch {
-		case !ok || l.Unread:
+		case a.unread(r.PrefixList):
 			e.Who = "the entries of a prefix list that could not be read"
 		case slices.ContainsFunc(l.Entries, public):
 			e.Kind, e.Who = ReachPublic, "everybody, or nearly: the prefix list has an entry that is public"
+		case publicTogether(e.prefixes):
+			e.Kind, e.Who = ReachPublic, "a large part of the internet: the prefix list has "+count(len(l.Entries), "network", "networks")
 		case len(l.Entries) == 0:
 			e.Who = "nobody now: the prefix list is empty"
 		default:
 			e.Who = count(len(l.Entries), "network", "networks") + " of a prefix list"
 		}
 	case r.SourceGroup != "":
-		g, known := a.groups[r.SourceGroup]
+		g := a.groups[r.SourceGroup]
 		e.Kind, e.Source, e.SourceName = ReachGroup, r.SourceGroup, g.Name
 		for _, m := range g.Members {
 			for _, addr := range m.Addrs {
 				e.prefixes = append(e.prefixes, netip.PrefixFrom(addr, addr.BitLen()))
 			}
 		}
-		e.Who = "whoever is in another security group"
-		if g.Cluster {
-			e.Who = "whoever is in a group of this cluster"
-		}
-		if known && len(g.Members) > 0 {
+		e.prefixes = widestFirst(e.prefixes)
+		e.Who = a.whoIsIn(r.SourceGroup)
+		if len(g.Members) > 0 {
 			e.Who += " (" + count(len(g.Members), "interface", "interfaces") + " now)"
 		}
 	default:
 		e.Kind, e.Who = ReachUnknown, "unknown: the source of the rule could not be read"
 	}
+}
+
+// widestFirst returns networks in the order in which an audit tells them.
+func widestFirst(ps []netip.Prefix) []netip.Prefix {
+	return slices.SortedFunc(slices.Values(ps), func(x, y netip.Prefix) int { return cmp.Or(cmp.Compare(x.Bits(), y.Bits()), comparePrefix(x, y)) })
+}
+
+// whoIsIn says whose group it is that a rule refers to.
+func (a *auditor) whoIsIn(id string) string {
+	switch g, ok := a.groups[id]; {
+	case g.Cluster:
+		return "whoever is in a group of this cluster"
+	case !ok || g.Away:
+		return "whoever is in a security group that cannot be seen here: it is of another account, or deleted"
+	}
+	return "whoever is in another security group"
 }
 
 func describeSource(p netip.Prefix) (kind, who string) {
@@ -178,13 +226,16 @@ func count(n int, one, many string) string {
 	return text + " " + many
 }
 
-// ports is how many ports a rule opens.
-func (e Reach) ports() int {
-	if e.Protocol == "-1" {
+// span is from the first port that a rule opens to the last; more than TCP has, where it opens other protocols, too.
+func (e Reach) span() int {
+	if e.Protocol == "-1" || e.unclear() {
 		return 1 << 16
 	}
-	return e.ToPort - e.FromPort + 1
+	return e.ToPort - e.FromPort
 }
+
+// unclear reports whether a rule lacks its protocol or its ports, which no rule of EC2 does.
+func (e Reach) unclear() bool { return e.Protocol == "" || e.ToPort < 0 && e.Protocol != "-1" }
 
 // compareReach puts the most permissive first: by whom it lets in, then by how much it opens.
 func compareReach(x, y Reach) int {
@@ -198,7 +249,7 @@ func compareReach(x, y Reach) int {
 		return 0
 	}
 	return cmp.Or(cmp.Compare(kind(x), kind(y)), cmp.Compare(six(x), six(y)), cmp.Compare(x.widest(), y.widest()),
-		cmp.Compare(y.ports(), x.ports()), strings.Compare(x.Source, y.Source), strings.Compare(x.Group, y.Group), strings.Compare(x.Rule, y.Rule))
+		cmp.Compare(y.span(), x.span()), strings.Compare(x.Source, y.Source), strings.Compare(x.Group, y.Group), strings.Compare(x.Rule, y.Rule))
 }
 
 // widest is the length of the widest source, 129 without any. The prefixes are sorted.
@@ -209,64 +260,11 @@ func (e Reach) widest() int {
 	return e.prefixes[0].Bits()
 }
 
-// admission answers for the one address that was asked about.
-func (a *auditor) admission() {
-	if !a.From.IsValid() {
-		return
-	}
-	from := a.From.Unmap()
-	out := &Admission{Address: from, Rules: []string{}}
-	a.out.From = out
-	var by []Reach
-	width := map[string]int{}
-	for _, e := range a.out.Reach {
-		bits := -1
-		for _, p := range e.prefixes { // the widest first
-			if p.Contains(from) {
-				bits = p.Bits()
-				break
-			}
-		}
-		if bits >= 0 {
-			by = append(by, e)
-			width[e.Rule] = bits
-		}
-	}
-	slices.SortFunc(by, func(x, y Reach) int {
-		return cmp.Or(cmp.Compare(width[x.Rule], width[y.Rule]), cmp.Compare(y.ports(), x.ports()), compareReach(x, y))
-	})
-	for _, e := range by {
-		out.Rules = append(out.Rules, e.Rule)
-	}
-	out.Admits = len(by) > 0
-	host := netip.PrefixFrom(from, from.BitLen())
-	reachable := slices.ContainsFunc(a.Nodes, func(n AuditNode) bool { return hasFamily(n, host) })
-	switch {
-	case !out.Admits && a.blind():
-		out.Why = fmt.Sprintf("No rule that could be read admits %s to port %d, but not everything could be read.", from, a.Port)
-	case !out.Admits:
-		out.Why = fmt.Sprintf("No rule admits %s to port %d.", from, a.Port)
-	default:
-		e := by[0]
-		out.Why = fmt.Sprintf("%s is admitted to port %d by %s (%s, %s): the most permissive rule applies.", from, a.Port, e.Rule, e.Source, e.Ports())
-		if len(by) > 1 {
-			out.Why += fmt.Sprintf(" Without it, %s would still be admitted by %s.", from, strings.Join(out.Rules[1:], ", "))
-		}
-	}
-	if out.Admits && !reachable {
-		out.Why += " No node has an address that it could reach, though."
-	}
-}
-
-// blind reports whether a source or a group could not be read, so that "no rule" is not certain.
-func (a *auditor) blind() bool {
-	return len(a.Unseen) > 0 ||
-		slices.ContainsFunc(a.out.Reach, func(e Reach) bool { return e.Kind == ReachUnknown || a.lists[e.Source].Unread })
-}
-
 // Ports says in words what a rule opens.
 func (e Reach) Ports() string {
 	switch {
+	case e.unclear():
+		return "ports that could not be read"
 	case e.Protocol == "-1":
 		return "all traffic"
 	case e.FromPort == e.ToPort:

@@ -1,6 +1,7 @@
 package sgsync_test
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -18,14 +19,32 @@ const (
 	teamList   = "pl-0000000000000000c"
 )
 
+// none stands for a rule without a protocol in surveyOf, which fills it in where it is empty.
+const none = "none"
+
+// many returns networks side by side, from the first on.
+func many(first string, n int) (out []string) {
+	p := pfx(first)
+	a := p.Addr().As4()
+	from := binary.BigEndian.Uint32(a[:])
+	for i := range n {
+		binary.BigEndian.PutUint32(a[:], from+uint32(i)<<(32-p.Bits()))
+		out = append(out, netip.PrefixFrom(netip.AddrFrom4(a), p.Bits()).String())
+	}
+	return out
+}
+
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 // surveyOf is a cluster with one public node whose group has the rules.
 func surveyOf(rules ...Rule) Survey {
 	for i := range rules {
 		rules[i].ID, rules[i].Group = "sgr-"+string(rune('a'+i)), nodeGroup
-		if rules[i].Protocol == "" {
+		switch rules[i].Protocol {
+		case "":
 			rules[i].Protocol, rules[i].FromPort, rules[i].ToPort = "tcp", 22, 22
+		case none:
+			rules[i].Protocol = ""
 		}
 	}
 	return Survey{Port: 22, Now: t0, Quota: 60, QuotaFrom: "a test",
@@ -74,23 +93,38 @@ func TestAuditFindings(t *testing.T) {
 		{name: "the world", rule: world, want: "high public-port"},
 		{name: "the world by IPv6, and no node has any", rule: Rule{CIDR: pfx("::/0")}, want: "low public-port"},
 		{name: "the world by IPv6", rule: Rule{CIDR: pfx("2000::/3")}, more: func(s *Survey) { s.Nodes[0].V6 = addr("2001:db8::10") }, want: "high public-port"},
+		{name: "an IPv4 address that is not known, an IPv6 one that is", rule: world, more: func(s *Survey) { s.Nodes[0] = AuditNode{V6: addr("2001:db8::10"), Groups: []string{nodeGroup}} }, want: "low public-port"},
+		{name: "the public address is not known", rule: world, more: func(s *Survey) { s.Nodes[0].Public4, s.Nodes[0].Unclear = netip.Addr{}, true }, want: "high public-port"},
 		{name: "a public rule, a private node", rule: world, more: func(s *Survey) { s.Nodes[0].Public4 = netip.Addr{} }, want: "low public-port"},
 		{name: "by IPv6, and it is not known whether a node has any", rule: Rule{CIDR: pfx("::/0")}, more: func(s *Survey) { s.Nodes[0].Unclear = true }, want: "high public-port"},
 		{name: "of nodes nothing is known", rule: world, more: func(s *Survey) { s.Nodes[0] = AuditNode{Groups: []string{nodeGroup}, Unclear: true} }, want: "high public-port"},
-		{name: "a group for itself, on no interface", rule: world, more: func(s *Survey) { s.Nodes, s.Plain = nil, nodeGroup }, want: "low public-port"},
-		{name: "a cluster without nodes", rule: world, more: func(s *Survey) { s.Nodes = nil }},
+		{name: "a cluster without nodes, or a group that is on no interface", rule: world, more: func(s *Survey) { s.Nodes = nil }, want: "low public-port"},
+		{name: "a cluster without nodes, another's group", rule: world, more: func(s *Survey) { s.Nodes, s.Groups[0].Cluster = nil, false }},
 		{name: "a range of ports", rule: port(world, "tcp", 20, 25), want: "high public-port-range"},
+		{name: "a range up to the port", rule: port(world, "tcp", 21, 22), want: "high public-port-range"},
+		{name: "a range from the port on", rule: port(world, "tcp", 22, 23), want: "high public-port-range"},
+		{name: "port 0", rule: port(world, "tcp", 0, 0)},
+		{name: "a private /16 and its neighbour", rule: Rule{CIDR: pfx("192.168.0.0/15")}, want: "medium wide-source"},
 		{name: "a range beside the port", rule: port(world, "tcp", 23, 25)},
 		{name: "another protocol", rule: port(world, "udp", 22, 22)},
 		{name: "all traffic", rule: port(world, "-1", -1, -1), want: "high public-all-traffic"},
 		{name: "tcp by number", rule: port(world, "6", 22, 22), want: "high public-port-range"},
 		{name: "a narrow list", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{list("192.0.2.0/24")} }},
 		{name: "a list with the world in it", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{list("192.0.2.0/24", "0.0.0.0/0")} }, want: "high public-prefix-list"},
+		{name: "257 networks of /16", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{list(many("3.0.0.0/16", 257)...)} }, want: "high public-prefix-list"},
+		{name: "256 networks of /16, some twice", rule: Rule{PrefixList: teamList}, more: func(s *Survey) {
+			s.Lists = []PrefixList{list(append(many("3.0.0.0/16", 256), "3.0.0.0/16", "3.4.5.0/24", "2a00::/16")...)}
+		}, want: "medium wide-source"},
+		{name: "two IPv6 networks of /16", rule: Rule{PrefixList: teamList}, more: func(s *Survey) {
+			s.Lists, s.Nodes[0].V6 = []PrefixList{list("2a00::/16", "2a01::/16")}, addr("2001:db8::10")
+		}, want: "high public-prefix-list"},
 		{name: "the world in halves", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{list("0.0.0.0/1", "128.0.0.0/1")} }, want: "high public-prefix-list"},
 		{name: "a wide list", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{list("192.0.0.0/9")} }, want: "medium wide-source"},
 		{name: "a list that was not read", rule: Rule{PrefixList: teamList}, want: "medium prefix-list-unresolved"},
 		{name: "a list without entries read", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{{ID: teamList, Unread: true}} }, want: "medium prefix-list-unresolved"},
 		{name: "no source at all", rule: Rule{}, want: "medium source-unreadable"},
+		{name: "no protocol", rule: Rule{CIDR: world.CIDR, Protocol: none}, want: "high public-port-range"},
+		{name: "no end of the ports", rule: port(world, "tcp", -1, -1), want: "high public-port-range"},
 		{name: "the cluster's own group", rule: Rule{SourceGroup: nodeGroup}},
 		{name: "another group", rule: Rule{SourceGroup: otherGroup}, want: "low group-reference"},
 		{name: "held", rule: managed(key, now)},
@@ -110,7 +144,7 @@ func TestAuditFindings(t *testing.T) {
 		{name: "block excepts the port", more: func(s *Survey) { s.Block = &PublicBlock{Block: true, Except: [][2]int{{1, 2}, {22, 22}}} }, rule: Rule{CIDR: pfx("198.51.100.7/32")}, want: "info block-public-access-excepts-port"},
 		{name: "block excepts a range", more: func(s *Survey) { s.Block = &PublicBlock{Block: true, Except: [][2]int{{20, 30}}} }, rule: Rule{CIDR: pfx("198.51.100.7/32")}, want: "low block-public-access-excepts-port"},
 		{name: "block excepts another", more: func(s *Survey) { s.Block = &PublicBlock{Block: true, Except: [][2]int{{80, 80}}} }, rule: Rule{CIDR: pfx("198.51.100.7/32")}},
-		{name: "a gap", more: func(s *Survey) { s.Unseen = []Unseen{{What: "X", Needs: "ec2:Y"}} }, rule: Rule{CIDR: pfx("198.51.100.7/32")}, want: "low not-looked-at"},
+		{name: "a gap", more: func(s *Survey) { s.Unseen = []Unseen{{What: "X", Needs: "ec2:Y"}} }, rule: Rule{CIDR: pfx("198.51.100.7/32")}, want: "medium not-looked-at"},
 		{name: "nearly full", more: func(s *Survey) { s.Quota = 1 }, rule: Rule{CIDR: pfx("198.51.100.7/32")}, want: "medium quota-full"},
 		{name: "a list weighs what it may hold", more: func(s *Survey) { s.Quota, s.Lists = 6, []PrefixList{list("192.0.2.0/24")} }, rule: Rule{PrefixList: teamList}, want: "low quota-near"},
 		{name: "a group that is nowhere", more: func(s *Survey) { s.Nodes[0].Groups = []string{otherGroup} }, rule: managed(key, now), want: "medium group-not-on-node"},
@@ -138,10 +172,12 @@ func TestAuditFindings(t *testing.T) {
 
 func TestAuditGauge(t *testing.T) {
 	s := surveyOf(Rule{CIDR: pfx("198.51.100.7/32")}, Rule{CIDR: pfx("2001:db8::/64")}, Rule{SourceGroup: otherGroup}, Rule{PrefixList: teamList}, Rule{PrefixList: "pl-aws"}, Rule{PrefixList: "pl-unknown"})
-	s.Lists = []PrefixList{{ID: teamList, MaxEntries: 20, IPv6: true}, {ID: "pl-aws", AWS: true}}
-	s.Groups = append(s.Groups, AuditGroup{ID: otherGroup, Rules: nil, Members: []AuditMember{{Name: "i-2", Addrs: []netip.Addr{addr("10.0.0.2")}}}})
+	s.Lists = []PrefixList{{ID: teamList, MaxEntries: 20, IPv6: true}, {ID: "pl-aws", AWS: true, MaxEntries: 50}}
+	s.Groups = append(s.Groups, AuditGroup{ID: "sg-free", Cluster: true, Rules: []Rule{{CIDR: pfx("198.51.100.7/32")}}}, AuditGroup{ID: "sg-empty"}, AuditGroup{ID: otherGroup, Cluster: true, Members: []AuditMember{member("i-2", "10.0.0.2")}})
+	s.Nodes = append(s.Nodes, AuditNode{Groups: []string{"sg-empty"}})
 	got := Audit(s).Quota
-	if len(got) != 1 || got[0] != (Gauge{Group: nodeGroup, IPv4: 4, IPv6: 24, Limit: 60, From: "a test"}) {
+	// The group that is only referred to has not been read: it is not empty.
+	if want := []Gauge{{Group: nodeGroup, IPv4: 4, IPv6: 24, Limit: 60, From: "a test"}, {Group: "sg-empty", Limit: 60, From: "a test"}, {Group: "sg-free", IPv4: 1, Limit: 60, From: "a test"}}; !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -206,7 +242,7 @@ func TestAuditProperties(t *testing.T) {
 		}
 		var by []string
 		for _, g := range s.Groups {
-			if !slices.ContainsFunc(s.Nodes, func(n AuditNode) bool { return slices.Contains(n.Groups, g.ID) }) {
+			if !slices.ContainsFunc(s.Nodes, func(n AuditNode) bool { return slices.Contains(n.Groups, g.ID) }) && (len(s.Nodes) > 0 || !g.Cluster) {
 				continue
 			}
 			for _, r := range g.Rules {

@@ -113,10 +113,10 @@ func (r Rule) Public(port int) bool {
 // reaches reports whether the rule admits tcp to the port, from whatever source.
 func (r Rule) reaches(port int) bool {
 	switch r.Protocol {
-	case "-1":
+	case "-1", "": // an answer without a protocol is none that EC2 gives: not to be taken for closed
 		return true
 	case "tcp", "6":
-		return r.FromPort <= port && port <= r.ToPort
+		return r.FromPort <= port && (port <= r.ToPort || r.ToPort < 0)
 	}
 	return false
 }

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -112,6 +113,7 @@ func TestKeyFormats(t *testing.T) {
 			mustAdd(t, target.Verifier.Store, instance, sshsession.OriginConsole, srv.keys()...)
 			path := writeKey(t, t.TempDir(), "it's a key.pem", tt.encode(key))
 			asked := 0
+			target.HandshakeTimeout = 5 * time.Minute // with the race detector a file is decrypted in 6 s, by a machine that has nothing else to do
 			target.Login.KeyFiles = []string{path}
 			target.Login.Passphrase = func(_ context.Context, file string) ([]byte, error) {
 				if asked++; file != path || asked > 2 {

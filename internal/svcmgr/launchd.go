@@ -50,6 +50,9 @@ func (l *Launchd) Install(ctx context.Context, p Params) error {
 			env[k] = v
 		}
 	}
+	if err := mayReplace(l.File); err != nil {
+		return err
+	}
 	text, err := packaging.LaunchAgent(packaging.UnitParams{Executable: p.Program, Label: l.Label, Env: env})
 	if err != nil {
 		return err
@@ -120,6 +123,9 @@ func (l *Launchd) unload(ctx context.Context, svc Service) {
 
 // Uninstall implements [Manager].
 func (l *Launchd) Uninstall(ctx context.Context) error {
+	if err := mayReplace(l.File); err != nil { // before anything is stopped
+		return err
+	}
 	svc, err := l.Service("")
 	if err != nil {
 		return err

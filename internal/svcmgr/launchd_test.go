@@ -21,6 +21,9 @@ func newLaunchd(t *testing.T) (*svcmgr.Launchd, *tool, *kardianos) {
 	return &svcmgr.Launchd{Run: f.run, Label: "emr-accessd", File: file, UID: 501, Service: k.service, Retry: time.Millisecond}, f, k
 }
 
+// madeAgent begins as what this program writes.
+const madeAgent = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- Made by emr-accessd. -->\nthe old one"
+
 var agent = svcmgr.Params{Program: "/opt/homebrew/bin/emr-accessd", Env: map[string]string{"PATH": "/usr/bin"}, Secret: map[string]string{"HTTPS_PROXY": "http://u:pw@p:1"}}
 
 func TestLaunchdInstall(t *testing.T) {
@@ -106,7 +109,7 @@ func TestLaunchdFailedInstall(t *testing.T) {
 	}
 
 	// over one that runs: it runs again
-	write(t, l.File, "the old one")
+	write(t, l.File, madeAgent)
 	f.fail = map[string]string{}
 	f.say = map[string]string{"launchctl print": "\tstate = running\n"}
 	k.fail = map[string]error{"install": errors.New("disk full")}
@@ -119,6 +122,40 @@ func TestLaunchdFailedInstall(t *testing.T) {
 		t.Errorf("it was\n%s\nand is\n%s", before, after)
 	}
 	has(t, f.since(n), "bootout", "kardianos install", "bootstrap gui/501")
+}
+
+// A property list that somebody wrote by hand is left alone, and so is what runs from it.
+func TestLaunchdHandMade(t *testing.T) {
+	l, f, _ := newLaunchd(t)
+	f.say = map[string]string{"launchctl print": "\tstate = running\n"}
+	f.fail = map[string]string{}
+	for _, text := range []string{"", "<plist/>", "<plist>\n<string>emr-accessd run, unlike: <!-- Made by emr-accessd. --></string></plist>", "bplist00\xd1"} {
+		write(t, l.File, text)
+		for name, do := range map[string]func() error{"install": func() error { return l.Install(t.Context(), agent) }, "uninstall": func() error { return l.Uninstall(t.Context()) }} {
+			n := len(f.calls)
+			if err := do(); err == nil || !strings.Contains(err.Error(), l.File+" was not made by emr-accessd") {
+				t.Errorf("%s: %v", name, err)
+			}
+			if now, err := os.ReadFile(l.File); err != nil || string(now) != text {
+				t.Errorf("%s: the file is %q, %v", name, now, err)
+			}
+			if strings.Contains(f.since(n), "bootout") {
+				t.Errorf("%s stopped it", name)
+			}
+		}
+	}
+	if err := os.Remove(l.File); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Install(t.Context(), agent); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Install(t.Context(), agent); err != nil { // over its own
+		t.Fatal(err)
+	}
+	if err := l.Uninstall(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Interrupted, it puts things back all the same.

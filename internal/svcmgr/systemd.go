@@ -102,10 +102,10 @@ func sameFile(a, b string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// made begins every unit that this program wrote.
-var made = []string{"# Made by emr-accessd", "# emr-accessd as a service of the user"}
+// made begins every unit and every property list that this program wrote.
+var made = []string{"# Made by emr-accessd", "# emr-accessd as a service of the user", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- Made by emr-accessd"}
 
-// mayReplace refuses a unit that somebody wrote by hand.
+// mayReplace refuses a unit or property list that somebody wrote by hand.
 func mayReplace(file string) error {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -23,11 +23,27 @@ for_services() {
 	systemctl --quiet "$@" 'emr-accessd@*.service' >/dev/null 2>&1 || true
 }
 
-# stop_ours stops what runs the program of the package, which is about to go. A service of a user that runs another, in the
-# home folder or in /usr/local, is nothing to the package.
+# folder is where "emr-accessd install --system" puts its units.
+folder=/etc/systemd/system
+
+# made lists the units that it made for the program of the package.
+made() {
+	for file in "$folder"/emr-accessd@*.service; do
+		if head -n 1 "$file" 2>/dev/null | grep -q '^# Made by emr-accessd' && grep -Eq '^ExecStart=(/usr)?/bin/emr-accessd ' "$file"; then
+			basename "$file"
+		fi
+	done
+}
+
+# stop_ours stops what runs the program of the package, which is about to go, and disables what would start it at the next
+# boot. A service of a user that runs another, in the home folder or in /usr/local, is nothing to the package.
 stop_ours() {
 	for uid in $(users); do
 		stop_if_ours emr-accessd.service --user --machine="$uid@"
+	done
+	for unit in $(made); do
+		systemctl --quiet disable "$unit" >/dev/null 2>&1 || true
+		echo "$unit is disabled; $folder/$unit stays. With the package back: systemctl enable --now $unit"
 	done
 	[ -d /run/systemd/system ] || return 0
 	for unit in $(systemctl --plain --no-legend list-units 'emr-accessd@*.service' 2>/dev/null | sed -n 's/^ *\(emr-accessd@[^ ]*\.service\) .*/\1/p'); do
@@ -39,9 +55,18 @@ stop_ours() {
 stop_if_ours() {
 	unit=$1
 	shift
-	if systemctl "$@" show --property=ExecStart "$unit" 2>/dev/null | grep -q 'path=/usr/bin/emr-accessd ;'; then
+	if systemctl "$@" show --property=ExecStart "$unit" 2>/dev/null | grep -Eq 'path=(/usr)?/bin/emr-accessd ;'; then
 		systemctl --quiet "$@" stop "$unit" >/dev/null 2>&1 || true
 	fi
+}
+
+# forget_made removes the disabled units, and the variables that install kept for them, which may have a proxy's password.
+forget_made() {
+	for unit in $(made); do
+		rm -f "$folder/$unit" "$folder/${unit%.service}.env"
+	done
+	[ -d /run/systemd/system ] || return 0
+	systemctl --quiet daemon-reload >/dev/null 2>&1 || true
 }
 
 # restarted lets services that run go on with the new program, and leaves alone those that do not run. It does not wait
