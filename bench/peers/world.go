@@ -1,15 +1,17 @@
+//go:build unix
+
 package main
 
 import (
-	"context"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,12 +22,14 @@ import (
 type world struct {
 	dir          string
 	sim          *awssim.Sim
-	aws          *httptest.Server
-	echo         *httptest.Server // the script's only source
-	closers      []func()
+	aws          *server
+	echoes       []*server // the script believes the first one
 	now          atomic.Pointer[string]
 	ours, theirs string // security groups
 }
+
+// operators are those of the echoes.
+var operators = []string{"aws", "example"}
 
 func newWorld(dir string) (*world, error) {
 	w := &world{dir: dir, sim: awssim.New(awssim.Options{Region: "eu-west-1"})}
@@ -39,39 +43,37 @@ func newWorld(dir string) (*world, error) {
 			cluster = id
 		}
 	}
-	w.aws = httptest.NewServer(w.sim)
-	tell := http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprintln(rw, *w.now.Load()) })
-	w.echo = httptest.NewServer(tell)
-	w.closers = append(w.closers, w.aws.Close, w.echo.Close)
 	w.move(0)
+	w.aws = serve(w.sim)
 	text := fmt.Sprintf("[[target]]\ncluster = %q\n[address]\naccept = [\"198.51.100.0/24\"]\negress-check = false\nipv6 = \"off\"\nstun = []\n", cluster)
-	for _, op := range []string{"aws", "example"} {
-		echo := httptest.NewTLSServer(tell)
-		w.closers = append(w.closers, echo.Close)
-		ca := filepath.Join(dir, op+".pem")
-		if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: echo.Certificate().Raw}), 0o600); err != nil {
+	for _, op := range operators {
+		s := serve(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprintln(rw, w.address()) }))
+		w.echoes = append(w.echoes, s)
+		text += fmt.Sprintf("[[address.source]]\nurl = %q\noperator = %q\nca-file = %q\n", s.url(), op, w.caFile())
+	}
+	text += "[rules]\nprobe = false\n[notify]\ndesktop = false\n"
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.aws.Certificate().Raw}) // all have the same one
+	for file, text := range map[string][]byte{w.caFile(): ca, w.configFile(): []byte(text)} {
+		if err := os.WriteFile(file, text, 0o600); err != nil {
 			w.close()
 			return nil, err
 		}
-		text += fmt.Sprintf("[[address.source]]\nurl = %q\noperator = %q\nca-file = %q\n", echo.URL+"/", op, ca)
-	}
-	text += "[rules]\nprobe = false\n[notify]\ndesktop = false\n"
-	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(text), 0o600); err != nil {
-		w.close()
-		return nil, err
 	}
 	return w, nil
 }
 
+func (w *world) caFile() string     { return filepath.Join(w.dir, "ca.pem") }
+func (w *world) configFile() string { return filepath.Join(w.dir, "config.toml") }
+
 func (w *world) close() {
-	for _, c := range w.closers {
-		c()
+	for _, s := range append(w.echoes, w.aws) {
+		s.Close()
 	}
 }
 
 // move gives the laptop its i-th address.
 func (w *world) move(i int) {
-	a := fmt.Sprintf("198.51.100.%d", 1+i%250)
+	a := fmt.Sprintf("198.51.100.%d", 1+i)
 	w.now.Store(&a)
 }
 
@@ -87,37 +89,98 @@ func (w *world) admits(group string) (all []string) {
 	return all
 }
 
-// writeScript writes what people run by cron. It is told its group, and believes one source.
-func (w *world) writeScript(aws string) error {
-	if strings.ContainsAny(aws, " '\"$`\\") {
-		return fmt.Errorf("%q: want the path of a program without quotes and spaces", aws)
-	}
-	text := fmt.Sprintf(`set -e
-group=%s
-ip=$(curl -fsS %s)
-old=$(%[3]s ec2 describe-security-group-rules --filters Name=group-id,Values=$group \
-  --query "SecurityGroupRules[?Description=='my ssh'].CidrIpv4" --output text)
-[ "$old" = "$ip/32" ] && exit 0
-[ -z "$old" ] || %[3]s ec2 revoke-security-group-ingress --group-id $group --protocol tcp --port 22 --cidr "$old" >/dev/null
-%[3]s ec2 authorize-security-group-ingress --group-id $group \
-  --ip-permissions "IpProtocol=tcp,FromPort=22,ToPort=22,IpRanges=[{CidrIp=$ip/32,Description='my ssh'}]" >/dev/null
-`, w.theirs, w.echo.URL, aws)
-	return os.WriteFile(filepath.Join(w.dir, "script.sh"), []byte(text), 0o600)
+// environ is the environment of both.
+func (w *world) environ() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "AWS_ENDPOINT_URL=" + w.aws.URL, "AWS_CA_BUNDLE=" + w.caFile(), "CURL_CA_BUNDLE=" + w.caFile(),
+		"AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1",
+		"EMR_ACCESSD_CONFIG=" + w.configFile(), "EMR_ACCESSD_STATE=" + filepath.Join(w.dir, "state")}
 }
 
-// exec runs a job once.
-func (w *world) exec(ctx context.Context, j *job) (sample, error) {
+// reset makes the counters begin anew.
+func (w *world) reset() {
 	w.sim.ResetCalls()
-	cmd := exec.CommandContext(ctx, j.program[0], j.program[1:]...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "AWS_ENDPOINT_URL=" + w.aws.URL, "AWS_ACCESS_KEY_ID=AKIATEST", "AWS_SECRET_ACCESS_KEY=test",
-		"AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1", "EMR_ACCESSD_CONFIG=" + filepath.Join(w.dir, "config.toml"), "EMR_ACCESSD_STATE=" + filepath.Join(w.dir, "state"), "PYENV_ROOT=" + os.Getenv("PYENV_ROOT")}
-	began := time.Now()
-	text, err := cmd.CombinedOutput()
-	wall := time.Since(began)
-	if err != nil {
-		return sample{}, fmt.Errorf("%s: %w: %s", j.name, err, text)
+	for _, s := range append(w.echoes, w.aws) {
+		s.bytes.Store(0)
 	}
-	s := sampleOf(w.sim.Calls())
-	s.wall, s.cpu = wall, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
-	return s, nil
+}
+
+// traffic is what has gone to and from AWS and the echoes since then, when all connections of a program that has ended are
+// closed.
+func (w *world) traffic() (aws, echo int64, err error) {
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		open := w.aws.open.Load()
+		for _, s := range w.echoes {
+			open += s.open.Load()
+		}
+		if open == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			return 0, 0, fmt.Errorf("%d connections are still open", open)
+		}
+	}
+	for _, s := range w.echoes {
+		echo += s.bytes.Load()
+	}
+	return w.aws.bytes.Load(), echo, nil
+}
+
+// server is a server with TLS on loopback, whose bytes are counted.
+type server struct {
+	*httptest.Server
+	meter
+}
+
+// meter counts what TCP carries.
+type meter struct{ bytes, open *atomic.Int64 }
+
+func serve(h http.Handler) *server {
+	s := &server{httptest.NewUnstartedServer(h), meter{new(atomic.Int64), new(atomic.Int64)}}
+	s.Listener = counting{s.Listener, s.meter}
+	s.StartTLS()
+	return s
+}
+
+func (s *server) url() string { return s.URL + "/" }
+
+// counting counts the bytes of all connections.
+type counting struct {
+	net.Listener
+	meter
+}
+
+// Accept implements [net.Listener].
+func (c counting) Accept() (net.Conn, error) {
+	conn, err := c.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c.open.Add(1)
+	return &counted{Conn: conn, meter: c.meter}, nil
+}
+
+type counted struct {
+	net.Conn
+	meter
+	closed sync.Once
+}
+
+// Read implements [net.Conn].
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// Write implements [net.Conn].
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// Close implements [net.Conn].
+func (c *counted) Close() error {
+	defer c.closed.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
 }

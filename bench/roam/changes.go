@@ -48,16 +48,22 @@ type track struct {
 	next  int
 }
 
-// newTrack makes the world and starts everything. every is the program's interval.
-func newTrack(o options, dir string, every time.Duration) (_ *track, err error) {
+// newWorld makes a world in which nothing runs.
+func newWorld(dir string) (*track, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
 	w, err := netlab.NewWorld(dir, netlab.Options{OneWay: oneWay})
+	return &track{w: w, began: map[string]time.Time{}, next: 20}, err
+}
+
+// newTrack makes the world and starts everything. every is the program's interval.
+func newTrack(o options, dir string, every time.Duration) (_ *track, err error) {
+	t, err := newWorld(dir)
 	if err != nil {
 		return nil, err
 	}
-	t := &track{w: w, began: map[string]time.Time{}, next: 20}
+	w := t.w
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.Close())
@@ -141,14 +147,16 @@ func pause(d time.Duration) time.Duration { return d + rand.N(d/5) }
 // results are the latencies of the program and of the pollers.
 func (t *track) results(unit time.Duration) []row {
 	mine := row{Who: "emr-accessd", Interval: unit.String(), interval: unit, Scale: 1}
+	calls := t.w.Cloud.Sim.Calls()
 	for _, a := range t.order {
-		mine.add(t.began[a.String()], t.w.Cloud.PutAt(a.String()+"/32"))
+		began := t.began[a.String()]
+		mine.follow(began, time.Time{}, t.w.Cloud.PutAt(a.String()+"/32"), goneIn(calls, t.w.Cloud.Group, began))
 	}
 	rows := []row{mine.done()}
 	for _, p := range pollers {
 		r := row{Who: "poll every " + p.name, Interval: (p.real / scale).String(), interval: p.real / scale, Scale: scale}
 		for _, a := range t.order {
-			r.add(t.began[a.String()], t.desk.when(p.name, a))
+			r.follow(t.began[a.String()], time.Time{}, t.desk.when(p.name, a), time.Time{})
 		}
 		rows = append(rows, r.done())
 	}
@@ -162,7 +170,7 @@ func measureChanges(ctx context.Context, o options, dir string, progress io.Writ
 		every time.Duration
 		do    func(*track, context.Context, int, func()) error
 	}{{"local", 30 * time.Second, (*track).local}, {"behind", interval, (*track).behind}}
-	c := &changes{Changes: o.n, RTT: 2 * oneWay.Seconds() * 1000, Results: map[string][]row{}}
+	c := &changes{where: whereabouts(), Changes: o.n, RTT: 2 * oneWay.Seconds() * 1000, Results: map[string][]row{}}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	errs := make([]error, len(kinds))
@@ -188,7 +196,12 @@ func measureChanges(ctx context.Context, o options, dir string, progress io.Writ
 		})
 	}
 	wg.Wait()
-	return c, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil || !o.script {
+		return c, err
+	}
+	rows, err := measureScripts(ctx, o, dir, progress)
+	c.Results["script"] = rows
+	return c, err
 }
 
 // strangers fails when an address was authorized that the laptop never had: then no figure counts.

@@ -63,7 +63,7 @@ func measureIdle(ctx context.Context, o options, dir string, progress io.Writer)
 		return nil, fmt.Errorf("there is no rule: what waits here is not what it should be; the program wrote:\n%s", d.Log())
 	}
 	begin := time.Now()
-	result := &idle{Results: []waiting{{Who: "emr-accessd (interval 30s)"}, {Who: "a program that sleeps"}}}
+	result := &idle{where: whereabouts(), Results: []waiting{{Who: "emr-accessd (interval 30s)"}, {Who: "a program that sleeps"}}}
 	pids := []int{d.PID, asleep}
 	start := make([]usage, len(pids))
 	for i, pid := range pids {
@@ -75,6 +75,8 @@ func measureIdle(ctx context.Context, o options, dir string, progress io.Writer)
 	if err != nil {
 		return nil, err
 	}
+	w.Cloud.Sim.ResetCalls()
+	echoes, stuns := asked(w)
 	if err := wait(ctx, o.idle); err != nil {
 		return nil, err
 	}
@@ -85,11 +87,26 @@ func measureIdle(ctx context.Context, o options, dir string, progress io.Writer)
 			return nil, err
 		}
 		r := &result.Results[i]
-		r.Switches, r.CPUms, r.RSSkB = end.switches-start[i].switches, float64(end.cpu-start[i].cpu)/1e6, end.rss
+		r.Switches, r.CPUms, r.RSSkB, r.AnonKB = end.switches-start[i].switches, float64(end.cpu-start[i].cpu)/1e6, end.rss, end.anon
 	}
 	after, err := traffic(w.Laptop)
 	result.Results[0].Bytes = after - bytes // the other one has no socket
+	result.Calls = len(w.Cloud.Sim.Calls())
+	result.Echoes, result.STUN = asked(w)
+	result.Echoes, result.STUN = result.Echoes-echoes, result.STUN-stuns
 	return result, err
+}
+
+// asked is how often the sources of the address and the STUN servers of a world have been asked.
+func asked(w *netlab.World) (echoes, stuns int) {
+	for _, e := range w.Echoes {
+		echoes += len(e.Asked())
+	}
+	for _, s := range w.STUN {
+		times, _ := s.Asked()
+		stuns += len(times)
+	}
+	return echoes, stuns
 }
 
 // startSleeper builds and starts the program that does nothing.
@@ -120,6 +137,7 @@ type usage struct {
 	switches int64
 	cpu      int64 // ns
 	rss      int64 // KiB, now
+	anon     int64 // KiB of that which are in no file: the process's own
 }
 
 // usageOf adds up the threads of a process. The kernel counts for each thread (proc_pid_status(5), and schedstat in the
@@ -149,6 +167,8 @@ func usageOf(pid int) (u usage, err error) {
 				u.switches += n
 			case "VmRSS":
 				u.rss = n
+			case "RssAnon":
+				u.anon = n
 			}
 		}
 		stat, err := os.ReadFile(filepath.Join(task, "schedstat"))

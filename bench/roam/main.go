@@ -38,6 +38,8 @@ type options struct {
 	idle   time.Duration
 	json   bool
 	binary string
+	script bool
+	aws    string // the AWS CLI
 }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
@@ -48,6 +50,8 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	fs.DurationVar(&o.idle, "idle", 0, "measure in place of that what waiting costs, for so long (10s or more)")
 	fs.BoolVar(&o.json, "json", false, "print JSON")
 	fs.StringVar(&o.binary, "binary", "", "measure this emr-accessd; it is built otherwise")
+	fs.BoolVar(&o.script, "script", true, "measure a script of the AWS CLI too")
+	fs.StringVar(&o.aws, "aws", "aws", "the AWS CLI for it")
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return nil
@@ -60,7 +64,8 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	case fs.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
-	if err := netlab.Available(); err != nil {
+	o.script = o.script && o.idle == 0
+	if err := errors.Join(netlab.Available(), o.findScript()); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "roam-")

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/awssim"
 )
 
 func TestQuantile(t *testing.T) {
@@ -29,20 +31,61 @@ func TestRow(t *testing.T) {
 	began := time.Now()
 	r := row{Who: "poll every 60s", Interval: "3s", interval: 3 * time.Second, Scale: 20}
 	for _, after := range []time.Duration{3 * time.Second, time.Second, 2 * time.Second} {
-		r.add(began, began.Add(after))
+		r.follow(began, time.Time{}, began.Add(after), time.Time{})
 	}
-	r.add(began, time.Time{})
+	r.follow(began, time.Time{}, time.Time{}, time.Time{})
 	r = r.done()
-	if r.Noticed != 3 || r.Missed != 1 || r.P50ms != 2000 || r.P95 != 1 {
+	if r.Noticed != 3 || r.Missed != 1 || r.P50ms != 2000 || r.P95 != 1 || r.Real50 != 40000 || r.Gone50 != 0 {
 		t.Errorf("%+v", r)
-	}
-	if got := r.real(r.P95); got != "1m0s" {
-		t.Errorf("one interval is really %s", got)
 	}
 	var b strings.Builder
 	(&changes{Changes: 4, RTT: 40, Results: map[string][]row{"local": {r}, "behind": {r}}}).table(&b)
-	if !strings.Contains(strings.Join(strings.Fields(b.String()), " "), "poll every 60s 40s 1m0s 0.67 1.00 1") {
+	if !strings.Contains(strings.Join(strings.Fields(b.String()), " "), "poll every 60s 40s 1m0s 0.67 1.00 1 -") {
 		t.Errorf("the table is\n%s", &b)
+	}
+}
+
+// Of a script the time to its run is stretched, and the run itself is not.
+func TestRowOfScript(t *testing.T) {
+	began := time.Now()
+	r := row{interval: 5 * time.Second, Scale: 12}
+	start := began.Add(2 * time.Second)
+	r.follow(began, start, start.Add(1500*time.Millisecond), start.Add(time.Second))
+	r = r.done()
+	want := value{MS: 3500, OwnMS: 1500, RealMS: 25500, GoneMS: 25000}
+	if len(r.Values) != 1 || r.Values[0] != want || r.Real50 != 25500 || r.P50 != 0.425 {
+		t.Errorf("%+v, want %+v", r, want)
+	}
+}
+
+func TestCalls(t *testing.T) {
+	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+	call := func(s int, action, group string, status int, params ...string) awssim.Call {
+		c := awssim.Call{At: at(s), Service: "ec2", Action: action, Status: status, Params: map[string]string{"GroupId": group}}
+		for i := 0; i < len(params); i += 2 {
+			c.Params[params[i]] = params[i+1]
+		}
+		return c
+	}
+	const add, cidr = "AuthorizeSecurityGroupIngress", "IpPermissions.1.IpRanges.1.CidrIp"
+	calls := []awssim.Call{
+		call(1, add, "sg-2", 200, cidr, "198.51.100.2/32"),
+		call(2, "RevokeSecurityGroupIngress", "sg-1", 400, "CidrIp", "198.51.100.1/32"),
+		call(3, "RevokeSecurityGroupIngress", "sg-1", 200, "CidrIp", "198.51.100.1/32"),
+		call(4, add, "sg-1", 400, cidr, "198.51.100.2/32"),
+		call(5, add, "sg-1", 200, cidr, "198.51.100.2/32"),
+		call(6, "ModifySecurityGroupRules", "sg-1", 200),
+	}
+	if got := openedIn(calls, "sg-1", "198.51.100.2"); !got.Equal(at(5)) {
+		t.Errorf("opened at %d", got.Unix())
+	}
+	if got := openedIn(calls, "sg-1", "198.51.100.1"); !got.IsZero() {
+		t.Errorf("what was closed was opened at %d", got.Unix())
+	}
+	for since, want := range map[int]int{0: 3, 3: 6} {
+		if got := goneIn(calls, "sg-1", at(since)); !got.Equal(at(want)) {
+			t.Errorf("since %d gone at %d, want %d", since, got.Unix(), want)
+		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"os"
+	"runtime"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/config"
@@ -34,6 +36,9 @@ let your session start it:
 			if err := recalled(envFile); err != nil {
 				return err
 			}
+			if _, set := os.LookupEnv("GOMAXPROCS"); !set {
+				runtime.GOMAXPROCS(daemonThreads)
+			}
 			if toFile {
 				if err := a.logToFile(); err != nil {
 					return err
@@ -54,6 +59,10 @@ let your session start it:
 	_ = cmd.Flags().MarkHidden("env-file")
 	return cmd
 }
+
+// daemonThreads is how many threads of the daemon may run Go code at a time. It waits nearly always; with more of them
+// each timer and each answer wakes several threads that look for work, and each garbage collection every one.
+const daemonThreads = 1
 
 // daemon runs until ctx ends.
 func (a *app) daemon(ctx context.Context) error {

@@ -80,7 +80,7 @@ func (c *Cloud) Untouched() bool { return slices.Equal(c.foreign, c.others()) }
 func (c *Cloud) Authorized() []string {
 	var all []string
 	for _, call := range c.Sim.Calls() {
-		all = append(all, opened(call)...)
+		all = append(all, Opened(call)...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -100,16 +100,16 @@ func (c *Cloud) Writes() (n int) {
 // then on: the simulation acts at once.
 func (c *Cloud) PutAt(cidr string) time.Time {
 	for _, call := range c.Sim.Calls() {
-		if slices.Contains(opened(call), cidr) {
+		if slices.Contains(Opened(call), cidr) {
 			return call.At
 		}
 	}
 	return time.Time{}
 }
 
-// opened are the CIDRs that a call has opened.
-func opened(call awssim.Call) (cidrs []string) {
-	if !call.Write() || call.Status != 200 {
+// Opened are the CIDRs that a call has opened, in no order; none if it was refused.
+func Opened(call awssim.Call) (cidrs []string) {
+	if !call.Write() || call.Status != 200 || call.Action == "RevokeSecurityGroupIngress" {
 		return nil
 	}
 	for name, value := range call.Params {
