@@ -39,7 +39,7 @@ var layers = map[string]int{
 	"internal/demo":      2, // puts the simulated AWS and a real SSH server together
 	"internal/netlab":    2, // networks for tests and benchmarks, with the simulated AWS in them
 	"bench/cron":         0, // what emr-accessd is compared with
-	"cmd/emr-accessd":    3, "bench/roam": 3, "bench/ssh": 3, "bench/soak": 3, "bench/peers": 3, "bench/fuzz": 3, "bench/mutate": 3, "bench/cover": 3,
+	"cmd/emr-accessd":    3, "bench/roam": 3, "bench/ssh": 3, "bench/soak": 3, "bench/peers": 3, "bench/fuzz": 3, "bench/mutate": 3, "bench/cover": 3, "bench/cost": 3,
 }
 
 // reserved modules are imported by some packages only.

@@ -114,10 +114,15 @@ func (l *laptop) process(ctx context.Context, f fault) error {
 	return errors.New("no such fault")
 }
 
-// damage leaves of the state file a part, or what a disk makes of it: zeros, or anything.
+// damage leaves of the state file a part, or what a disk makes of it: zeros, or anything. Half of the time it meets the lines
+// that follow the state instead, if there are any.
 func (l *laptop) damage(n uint64) error {
-	file := filepath.Join(l.stateDir(), "state.json")
+	file := filepath.Join(l.stateDir(), "state.jsonl")
 	text, err := os.ReadFile(file)
+	if err != nil || n>>2%2 == 0 {
+		file = filepath.Join(l.stateDir(), "state.json")
+		text, err = os.ReadFile(file)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // it has been killed before it wrote one
 	}

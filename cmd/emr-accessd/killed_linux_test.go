@@ -216,13 +216,13 @@ func (k *killed) run(command string, at point) (string, error) {
 }
 
 // watch counts what happens in the state folder, and ends the process at the chosen event: a new file that is
-// not whole yet, or one that took its place. AWS does not answer in between.
+// not whole yet, one that took its place, or another line of a log. AWS does not answer in between.
 func (k *killed) watch() (stop func(), err error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := unix.InotifyAddWatch(fd, filepath.Join(k.dir, "state"), unix.IN_CREATE|unix.IN_MOVED_TO); err != nil {
+	if _, err := unix.InotifyAddWatch(fd, filepath.Join(k.dir, "state"), unix.IN_CREATE|unix.IN_MOVED_TO|unix.IN_MODIFY); err != nil {
 		return nil, err
 	}
 	events := os.NewFile(uintptr(fd), "inotify")
@@ -253,8 +253,9 @@ func (k *killed) seen(buf []byte) {
 		e := (*unix.InotifyEvent)(unsafe.Pointer(&buf[0]))
 		name := string(bytes.TrimRight(buf[unix.SizeofInotifyEvent:unix.SizeofInotifyEvent+int(e.Len)], "\x00"))
 		buf = buf[unix.SizeofInotifyEvent+int(e.Len):]
-		if !strings.Contains(name, "state") {
-			continue // the lock
+		line := strings.HasSuffix(name, ".jsonl")
+		if !strings.Contains(name, "state") || line != (e.Mask&unix.IN_MODIFY != 0) {
+			continue // the lock; a file that will take another's place is written; the log's first line comes at once
 		}
 		if k.at == (point{"file", k.events}) {
 			k.kill()

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -29,11 +30,11 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target) (e
 	if t.Until.IsZero() {
 		return closed, nil
 	}
-	lock := flock.New(sessionPath(k, t)+".lock", flock.SetPermissions(0o600))
 	// Before the first round: a session that ends gives the rule back only when no other has begun.
-	if _, err := lock.TryRLockContext(ctx, 50*time.Millisecond); err != nil {
+	lock, err := lockSession(ctx, sessionPath(k, t)+".lock")
+	if err != nil {
 		closed()
-		return nil, fmt.Errorf("session lock: %w", err)
+		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
@@ -53,6 +54,7 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target) (e
 		}
 	}()
 	return func() {
+		defer tidySessions(k)
 		closed()
 		stop()
 		<-done
@@ -67,6 +69,44 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target) (e
 			a.giveBack(k, left)
 		}
 	}, nil
+}
+
+// lockSession takes a shared lock. The file may be tidied away between its opening and the lock.
+func lockSession(ctx context.Context, path string) (*flock.Flock, error) {
+	for {
+		lock := flock.New(path, flock.SetPermissions(0o600))
+		if _, err := lock.TryRLockContext(ctx, 50*time.Millisecond); err != nil {
+			return nil, fmt.Errorf("session lock: %w", err)
+		}
+		if inPlace(lock) {
+			return lock, nil
+		}
+		_ = lock.Unlock()
+	}
+}
+
+func inPlace(lock *flock.Flock) bool {
+	held, err := lock.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(lock.Path())
+	return err == nil && os.SameFile(held, there)
+}
+
+// tidySessions removes the locks of targets that no session uses any more: each cluster would leave one for ever.
+func tidySessions(k *keeper.Keeper) {
+	files, _ := filepath.Glob(k.Store.Path("session-*.lock"))
+	for _, f := range files {
+		lock := flock.New(f, flock.SetPermissions(0o600))
+		if alone, err := lock.TryLock(); err != nil || !alone {
+			continue
+		}
+		if inPlace(lock) {
+			_ = os.Remove(lock.Path()) // Windows keeps it, as it is open; it is empty
+		}
+		_ = lock.Unlock()
+	}
 }
 
 // toGiveBack are the temporary targets that the last session to a cluster gives back at its end: also those of sessions to

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"path/filepath"
 	"reflect"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/config"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/gofrs/flock"
 )
 
 // A session renews its target, also one whose time went by while the computer slept, and shortens none.
@@ -73,4 +76,75 @@ func TestToGiveBack(t *testing.T) {
 	if want := []keeper.Target{mine, core, over}; !reflect.DeepEqual(got, want) {
 		t.Errorf("given back: %+v, want %+v", got, want)
 	}
+}
+
+// Each cluster leaves no files behind for ever, and none is taken away that a session still needs.
+func TestSessionFiles(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows keeps a file that is open, and so the locks")
+	}
+	store, err := keeper.OpenStore(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &keeper.Keeper{Store: store}
+	open := func(label string) func() {
+		t.Helper()
+		end, err := new(app).session(t.Context(), k, keeper.Target{Label: label, Until: time.Now().Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return end
+	}
+	want := func(what string, n int) {
+		t.Helper()
+		if files, _ := filepath.Glob(store.Path("session-*")); len(files) != n {
+			t.Errorf("%s: %q, want %d files", what, files, n)
+		}
+	}
+	end1, end2, end3 := open("j-1"), open("j-1"), open("j-2")
+	want("while three sessions to two clusters are open", 2)
+	end1()
+	end3()
+	want("after one of each", 1)
+	end2()
+	want("after all", 0)
+}
+
+// Who begins a session while another one tidies holds a lock that counts.
+func TestSessionBesideTidying(t *testing.T) {
+	store, err := keeper.OpenStore(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &keeper.Keeper{Store: store}
+	path := sessionPath(k, keeper.Target{Label: "j-1"}) + ".lock"
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				tidySessions(k)
+			}
+		}
+	}()
+	for range 100 {
+		lock, err := lockSession(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other := flock.New(path); !inPlace(lock) {
+			t.Fatal("the lock of a session was tidied away")
+		} else if alone, err := other.TryLock(); err != nil || alone {
+			t.Fatalf("another one is alone: %v, %v", alone, err)
+		}
+		if err := lock.Unlock(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	<-done
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"os"
@@ -26,9 +27,9 @@ type laptop struct {
 	doze   int       // looks at the clock until it sleeps long; 0 = never
 	gone   bool      // for good
 	naps   atomic.Int64
-	wire   int    // choices used up
-	kill   int    // calls until it is killed; -1 = never
-	disk   []byte // the state file at that instant
+	wire   int               // choices used up
+	kill   int               // calls until it is killed; -1 = never
+	disk   map[string][]byte // the state files at that instant
 
 	// Guarded by the team's lock.
 	dead      bool // killed, and its last round has not ended yet
@@ -284,16 +285,23 @@ func (l *laptop) round(req keeper.Request) {
 	l.watch()
 }
 
+// teamFiles are what a round saves before its end.
+var teamFiles = []string{"state.json", "state.jsonl"}
+
 // buried restores what a process that was killed has left. The caller holds the lock.
 func (l *laptop) buried() {
 	l.dead = false
 	l.claim, l.firmAt = claim{}, time.Time{}
-	path := l.k.Store.Path("state.json")
-	err := os.Remove(path)
-	if l.disk != nil {
-		err = os.WriteFile(path, l.disk, 0o600)
+	var err error
+	for _, name := range teamFiles {
+		path := l.k.Store.Path(name)
+		if data, ok := l.disk[name]; ok {
+			err = errors.Join(err, os.WriteFile(path, data, 0o600))
+		} else if gone := os.Remove(path); !os.IsNotExist(gone) {
+			err = errors.Join(err, gone)
+		}
 	}
-	if err != nil && !os.IsNotExist(err) {
+	if err != nil {
 		l.fault("state of a dead laptop: %v", err)
 	}
 	l.due = time.Now()

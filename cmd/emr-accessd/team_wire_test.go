@@ -143,7 +143,12 @@ func (w teamWire) died(late bool) bool {
 		return false
 	}
 	l.dead, l.away = true, true
-	l.disk, _ = os.ReadFile(l.k.Store.Path("state.json"))
+	l.disk = map[string][]byte{}
+	for _, name := range teamFiles {
+		if data, err := os.ReadFile(l.k.Store.Path(name)); err == nil {
+			l.disk[name] = data
+		}
+	}
 	l.tell("%d is killed", l.index)
 	return true
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,7 @@ var costOf = flag.Int("cost", 40, "the largest number of clusters in TestCostOfA
 // cost is what a round took.
 type cost struct {
 	calls, writes, rounds int
+	whole                 int // states that were saved whole before the last call
 	took                  time.Duration
 }
 
@@ -38,7 +40,7 @@ func TestCostOfARound(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLab(t)
 			l.world.users["second"] = keeper.Identity{Account: "444455556666", UserID: "AIDASECOND", ARN: "arn:aws:iam::444455556666:user/alice"}
-			l.world.fail = func(_ context.Context, call string) error {
+			slow := func(_ context.Context, call string) error {
 				if !strings.HasPrefix(call, "open") { // others wait for it at a mutex, for which virtual time does not pass
 					time.Sleep(roundTrip)
 				}
@@ -46,6 +48,16 @@ func TestCostOfARound(t *testing.T) {
 				l.world.past = nil // what was there before is only for reads that lag
 				l.world.mu.Unlock()
 				return nil
+			}
+			whole := 0 // states that calls were made under
+			var was os.FileInfo
+			l.world.fail = func(ctx context.Context, call string) error {
+				l.world.mu.Lock()
+				if is, err := os.Stat(l.Store.Path("state.json")); err == nil && !os.SameFile(was, is) {
+					was, whole = is, whole+1
+				}
+				l.world.mu.Unlock()
+				return slow(ctx, call)
 			}
 			l.Keeper.Targets = nil
 			for i := range n {
@@ -59,6 +71,7 @@ func TestCostOfARound(t *testing.T) {
 			}
 			measure := func() cost {
 				l.took()
+				whole = 0
 				began, rounds := time.Now(), 1
 				for err := l.round(keeper.Request{}).Failed(); err != nil; err = l.round(keeper.Request{}).Failed() {
 					if rounds++; n < 1000 || !errors.Is(err, sgsync.ErrAddressOld) || rounds > 4 {
@@ -66,7 +79,7 @@ func TestCostOfARound(t *testing.T) {
 					}
 				}
 				calls := l.took()
-				return cost{len(calls), len(writes(calls)), rounds, time.Since(began)}
+				return cost{len(calls), len(writes(calls)), rounds, whole, time.Since(began)}
 			}
 			first := measure()
 			time.Sleep(sgsync.Sigma)
@@ -86,6 +99,9 @@ func TestCostOfARound(t *testing.T) {
 			}{"first": {first, 3*n + 2*places, n}, "idle": {idle, 2*n + 2*places, 0}, "another address": {change, 3*n + 2*places, n}} {
 				if c.cost.calls > c.calls || c.cost.writes != c.writes {
 					t.Errorf("%d clusters, %s: %d calls, %d of them writes; want %d at most, and %d", n, what, c.cost.calls, c.cost.writes, c.calls, c.writes)
+				}
+				if c.whole > 3 { // the one before the round, and one for each megabyte of lines
+					t.Errorf("%d clusters, %s: the state was saved whole %d times", n, what, c.whole)
 				}
 				// Four at a time, and some of each phase alone.
 				if limit := roundTrip * time.Duration((c.calls+3)/4+2*places+6); c.took > limit {

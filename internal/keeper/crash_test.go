@@ -1,10 +1,12 @@
 package keeper_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +77,13 @@ var scenarios = []scenario{
 		l.world.put("sg-1", home+"/32", bobs(100*time.Hour)...)
 		l.good(keeper.Request{})
 	}, keeper.Request{Release: true}},
+	{"two groups", func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.Targets = append(l.Targets, target("j-2"))
+		l.good(keeper.Request{})
+		l.world.put("sg-2", office+"/32", bobs(time.Hour)...)
+		l.v4(at(office))
+	}, keeper.Request{}},
 	{"departed", func(l *lab) {
 		l.world.cluster("j-2", "sg-1", "203.0.113.20", "")
 		l.Targets = append(l.Targets, as(target("j-2"), func(t *keeper.Target) { t.Port = 8443 }))
@@ -126,6 +135,75 @@ func TestKilledAnywhere(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// What the disk makes of the lines that follow a state: what a power cut takes, and more.
+var spoilt = map[string]func(log []byte) []byte{
+	"the last answers are lost": func(log []byte) []byte {
+		lines := bytes.SplitAfter(log, []byte("\n"))
+		for n := len(lines) - 2; n >= 0 && !bytes.Contains(lines[n], []byte(`"maybe"`)); n-- {
+			lines = lines[:n]
+		}
+		return bytes.Join(lines, nil)
+	},
+	"the last line is cut":  func(log []byte) []byte { return log[:len(log)-20] },
+	"the last line is zero": func(log []byte) []byte { return append(log[:len(log)-20], make([]byte, 20)...) },
+	"the first line is bad": func(log []byte) []byte { log[0] = '<'; return log },
+	"half of it is there":   func(log []byte) []byte { return log[:len(log)/2] },
+	"it is of another state": func(log []byte) []byte {
+		return append([]byte(`{"state":"0","group":"sg-1","journal":[{"do":"remove","group":"sg-1","id":"sgr-1-1"}]}`+"\n"), log...)
+	},
+	"there is none": func([]byte) []byte { return nil }, // or an older program reads the state, and nothing else
+}
+
+// Killed anywhere, and the disk has spoilt what follows the state: still the rounds after it end in the same rules, and
+// nobody takes the installation for a clone.
+func TestKilledAndSpoilt(t *testing.T) {
+	for name, spoil := range spoilt {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			logs := 0
+			for _, s := range scenarios {
+				var calls, want []string
+				inLab(t, func(l *lab) {
+					s.setup(l)
+					l.took()
+					l.good(s.req)
+					calls, want = l.took(), withoutIDs(l.rules())
+				})
+				if len(writes(calls)) < 2 {
+					continue // the line of a single one comes after all calls
+				}
+				for i := range 2 * len(calls) {
+					inLab(t, func(l *lab) {
+						s.setup(l)
+						before := l.key()
+						l.kill(s.req, i/2, i%2 == 1)
+						files := l.disk()
+						if len(files["state.jsonl"]) == 0 {
+							return
+						}
+						logs++
+						if files["state.jsonl"] = spoil(files["state.jsonl"]); files["state.jsonl"] == nil {
+							delete(files, "state.jsonl")
+						}
+						l.restore(files)
+						when := fmt.Sprintf("%s, killed at call %d of %q, after its effect: %v, with %q", s.name, i/2, calls, i%2 == 1, files["state.jsonl"])
+						time.Sleep(time.Second)
+						l.good(s.req)
+						l.settled(when, s.req, want)
+						l.want(when, withoutIDs(l.rules()), want...)
+						if l.key() != before {
+							t.Errorf("%s: another installation", when)
+						}
+					})
+				}
+			}
+			if logs < 15 {
+				t.Errorf("only %d kills had lines to spoil", logs)
+			}
+		})
 	}
 }
 
@@ -183,28 +261,26 @@ func withoutIDs(rules []string) (lines []string) {
 // that instant is all that is left of it.
 func (l *lab) kill(req keeper.Request, n int, late bool) {
 	l.Helper()
-	var disk []byte
+	var disk map[string][]byte
 	var rules map[string]sgsync.Rule
-	dead, count := false, 0
-	die := func() error {
-		dead = true
-		disk, _ = os.ReadFile(l.Store.Path("state.json"))
-		l.world.mu.Lock()
-		defer l.world.mu.Unlock()
-		rules = maps.Clone(l.world.rules)
+	count := 0
+	die := func() error { // the caller holds the world's lock
+		l.world.halt = errBroken
+		rules, disk = maps.Clone(l.world.rules), l.disk()
 		return errBroken
 	}
 	l.world.fail = func(context.Context, string) error {
-		switch {
-		case dead:
-			return errBroken
-		case count == n && !late:
+		l.world.mu.Lock()
+		defer l.world.mu.Unlock()
+		if l.world.halt == nil && count == n && !late {
 			return die()
 		}
 		return nil
 	}
 	l.world.lose = func(string) error {
-		if count == n {
+		l.world.mu.Lock()
+		defer l.world.mu.Unlock()
+		if l.world.halt == nil && count == n {
 			return die()
 		}
 		count++
@@ -212,15 +288,39 @@ func (l *lab) kill(req keeper.Request, n int, late bool) {
 	}
 	_, _ = l.Round(context.Background(), req)
 	l.world.fail, l.world.lose = nil, nil
-	if !dead {
+	if l.world.halt == nil {
 		return // what failed in time was not called at all
 	}
-	if diff := len(rules) != len(l.world.rules); diff {
+	l.world.halt = nil
+	if !reflect.DeepEqual(rules, l.world.rules) {
 		l.Fatal("a dead process has changed rules")
 	}
-	if disk == nil {
-		_ = os.Remove(l.Store.Path("state.json"))
-	} else if err := os.WriteFile(l.Store.Path("state.json"), disk, 0o600); err != nil {
-		l.Fatal(err)
+	l.restore(disk)
+}
+
+// stateFiles are all that a round saves before its end.
+var stateFiles = []string{"state.json", "state.jsonl"}
+
+// disk is what is in the state files.
+func (l *lab) disk() map[string][]byte {
+	files := map[string][]byte{}
+	for _, name := range stateFiles {
+		if data, err := os.ReadFile(l.Store.Path(name)); err == nil {
+			files[name] = data
+		}
+	}
+	return files
+}
+
+// restore makes the state files what they were.
+func (l *lab) restore(files map[string][]byte) {
+	l.Helper()
+	for _, name := range stateFiles {
+		_ = os.Remove(l.Store.Path(name))
+		if data, ok := files[name]; !ok {
+			continue
+		} else if err := os.WriteFile(l.Store.Path(name), data, 0o600); err != nil {
+			l.Fatal(err)
+		}
 	}
 }

@@ -18,7 +18,7 @@ func (d *dueTime) left(s *Store, now time.Time) time.Duration {
 	if err != nil {
 		info = nil
 	}
-	if info == nil || d.file == nil || !os.SameFile(info, d.file) || !info.ModTime().Equal(d.file.ModTime()) || info.Size() != d.file.Size() {
+	if !sameFile(info, d.file) {
 		st, _ := s.Load()
 		d.file, d.next = info, st.Status.NextRound
 	}

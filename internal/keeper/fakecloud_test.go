@@ -51,7 +51,10 @@ func (c *cloud) call(ctx context.Context, name string, effect func() error) erro
 		return err
 	}
 	c.mu.Lock()
-	err := effect()
+	err := c.halt
+	if err == nil {
+		err = effect()
+	}
 	c.record()
 	c.mu.Unlock()
 	if err == nil && lose != nil {

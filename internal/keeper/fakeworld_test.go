@@ -39,6 +39,7 @@ type world struct {
 	lag     time.Duration                       // how stale a read of rules is
 	fail    func(context.Context, string) error // before the effect of a call
 	lose    func(string) error                  // after it
+	halt    error                               // of every call that has had no effect yet
 	clocks  func() time.Time                    // the laptop's wall clock
 }
 

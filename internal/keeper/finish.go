@@ -35,9 +35,6 @@ func (r *round) finish(ctx context.Context) error {
 	}
 	r.schedule(failed)
 	whole := r.req.Targets == nil
-	if whole && !r.req.Release && failed == nil {
-		r.forget()
-	}
 	st.Status.LastRound = r.now
 	shown := r.kept()
 	if whole && r.req.Release && failed == nil {
@@ -47,6 +44,7 @@ func (r *round) finish(ctx context.Context) error {
 	} else {
 		st.Status.Report.merge(shown)
 	}
+	r.forget(whole && !r.req.Release && failed == nil)
 	st.Status.Identity = r.identities()
 	r.enter(before, failed)
 	return r.Store.Save(st)

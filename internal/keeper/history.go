@@ -20,7 +20,7 @@ const (
 )
 
 // historySize is the size in bytes at which a file of the history is put aside, and the one that was is dropped: two of them
-// are some 5,000 changes, and reading both takes a few milliseconds.
+// are some 4,500 changes, which take some 50 ms to read.
 const historySize = 1 << 20
 
 // Append adds a record: one line in one write at the end of the file, so that a reader sees whole lines. The caller

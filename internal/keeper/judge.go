@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
@@ -65,7 +64,7 @@ func (r *round) judge(t Target, f ipwatch.Family, v ipwatch.Verdict) {
 
 // about reports whether the round acts on all groups of a target.
 func (r *round) about(t Target) bool {
-	return slices.ContainsFunc(r.selected, func(o Target) bool { return o.key() == t.key() })
+	return r.chosen[t.key()]
 }
 
 // lastAddress is the address that was confirmed last, while its lease may still be renewed.

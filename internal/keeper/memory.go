@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
@@ -45,31 +44,6 @@ func settled(rule sgsync.Rule, me sgsync.Me, now time.Time) bool {
 	return ok && l.Err == nil && l.Live(now) && !now.Before(l.FirmFrom)
 }
 
-// forget drops what was remembered of rules that are there no more.
-func (r *round) forget() {
-	for id := range r.st.Bare {
-		if !r.bare[id] {
-			delete(r.st.Bare, id)
-		}
-	}
-	for group, times := range r.st.Lost {
-		if len(times) == 0 || r.now.Sub(times[len(times)-1]) > LostWindow {
-			delete(r.st.Lost, group)
-		}
-	}
-	wanted := map[string]bool{}
-	for _, t := range r.all {
-		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
-			wanted[memoryKey(t, f)] = true
-		}
-	}
-	for key := range r.st.Families {
-		if !wanted[key] {
-			delete(r.st.Families, key)
-		}
-	}
-}
-
 // before puts on disk what is about to be done.
 func (r *round) before(group string, c sgsync.Change) error {
 	r.mu.Lock()
@@ -86,7 +60,7 @@ func (r *round) before(group string, c sgsync.Change) error {
 	}
 	r.wrote = true
 	r.st.Status.NextRound = time.Time{} // until the end of this round: if it is killed, a whole one is due
-	return r.Store.saveSoon(r.st)
+	return r.Store.saveJournal(r.st, group, true)
 }
 
 // after replaces the intents of a group by what became of them.
@@ -122,7 +96,7 @@ func (r *round) after(w *groupWork, view sgsync.View, res sgsync.Result) {
 	}
 	if len(res.Journal) > 0 {
 		w.soon(r.wall().Add(sgsync.Sigma)) // look once more when the reads have caught up
-		if err := r.Store.saveSoon(r.st); err != nil {
+		if err := r.Store.saveJournal(r.st, w.id, false); err != nil {
 			w.warnings = append(w.warnings, err.Error())
 		}
 	}

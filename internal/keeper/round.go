@@ -88,6 +88,8 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 		bare: map[string]bool{}, stuck: map[string]bool{}, families: map[familyKey]sgsync.Family{}, checked: map[string]ipwatch.Verdict{}, hosts: map[string][]netip.Addr{}}
 	if warning != "" {
 		r.rep.Warnings = append(r.rep.Warnings, warning)
+	}
+	if warning != "" || st.torn {
 		st.Settled = r.now.Add(sgsync.W + sgsync.Sigma) // a call that the file told of may still act, and show
 	}
 	if err := r.installation(); err != nil {
@@ -140,6 +142,7 @@ type round struct {
 	id       string // installation
 	all      []Target
 	selected []Target
+	chosen   map[string]bool // by Target.key: those that are selected
 	departed []Remembered
 	stuck    map[string]bool // Target.key of departed ones whose rules could not be given back
 	work     []*groupWork
@@ -159,6 +162,14 @@ type round struct {
 // key identifies a target across rounds.
 func (t Target) key() string {
 	return strings.Join([]string{t.Profile, t.Region, t.Cluster, t.NamePattern, fmt.Sprint(t.ClusterTags), t.SecurityGroup, t.Group, strings.Join(t.Nodes, "+"), fmt.Sprint(t.Port), fmt.Sprint(t.Local)}, "|")
+}
+
+func keysOf(ts []Target) map[string]bool {
+	keys := map[string]bool{}
+	for _, t := range ts {
+		keys[t.key()] = true
+	}
+	return keys
 }
 
 // installation settles the id on whose behalf is leased.
@@ -182,32 +193,28 @@ func (r *round) installation() error {
 func (r *round) gather() {
 	r.st.Temporary = slices.DeleteFunc(r.st.Temporary, func(t Target) bool { return !t.Until.After(r.now) })
 	r.all = slices.Clone(r.Targets)
-	known := func(ts []Target, t Target) bool {
-		return slices.ContainsFunc(ts, func(o Target) bool { return o.key() == t.key() })
+	at := map[string]int{} // by Target.key
+	for i, t := range r.Targets {
+		at[t.key()] = i
 	}
-	for _, t := range r.st.Temporary {
-		if !known(r.all, t) {
+	for _, t := range slices.Concat(r.st.Temporary, r.req.Targets) {
+		i, known := at[t.key()]
+		switch {
+		case !known:
+			at[t.key()] = len(r.all)
 			r.all = append(r.all, t)
+		case i >= len(r.Targets):
+			r.all[i] = longer(r.all[i], t) // as long as asked for now, also where a shorter one stands
 		}
-	}
-	for _, t := range r.req.Targets {
-		if known(r.Targets, t) {
-			continue
-		}
-		i := slices.IndexFunc(r.all, func(o Target) bool { return o.key() == t.key() })
-		if i < 0 {
-			r.all = append(r.all, t)
-			continue
-		}
-		r.all[i] = longer(r.all[i], t) // as long as asked for now, also where a shorter one stands
 	}
 	r.selected = slices.Clone(r.all)
 	partial := r.req.Targets != nil
 	if partial {
 		r.selected = r.req.Targets
 	}
+	r.chosen = keysOf(r.selected)
 	for key, rem := range r.st.Places {
-		if slices.ContainsFunc(r.all, func(t Target) bool { return t.key() == key }) {
+		if _, known := at[key]; known {
 			continue
 		}
 		// A round for some targets signs in nowhere else for those that have left; there may be no other
@@ -307,8 +314,9 @@ const parallelCalls = 4
 
 // assemble puts the groups' results under the targets that use them.
 func (r *round) assemble() {
+	clusters := r.clusters()
 	for _, w := range r.work {
-		w.rep.Clusters = r.clustersOf(w.id)
+		w.rep.Clusters = clusters[w.id]
 	}
 	for i := range r.rep.Targets {
 		t := &r.rep.Targets[i]
@@ -331,15 +339,23 @@ func (r *round) assemble() {
 	}
 }
 
-// clustersOf lists the clusters of all targets that use a group, also of those that this round is not about.
-func (r *round) clustersOf(group string) (ids []string) {
+// clusters lists for each group the clusters of all targets that use it, also of those that this round is not about.
+func (r *round) clusters() map[string][]string {
+	groups := map[string][]string{}
 	for _, t := range r.all {
-		if place, _ := r.place(t); !place.Ended {
-			ids = append(ids, place.Uses[group]...)
+		place, _ := r.place(t)
+		if place.Ended {
+			continue
+		}
+		for id, ids := range place.Uses {
+			groups[id] = append(groups[id], ids...)
 		}
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
+	for id, ids := range groups {
+		slices.Sort(ids)
+		groups[id] = slices.Compact(ids)
+	}
+	return groups
 }
 
 func (r *round) warn(format string, args ...any) {

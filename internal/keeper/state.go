@@ -31,6 +31,11 @@ type State struct {
 	// Settled is when reads show every call so far. A round before it is not the last look at what they did.
 	Settled time.Time `json:"settled,omitzero"`
 
+	// Log names this state, as long as lines follow it: see statelog.go. An older program, which reads the state without
+	// them, finds it as it was before the first write of a round that was killed.
+	Log  string `json:"log,omitempty"`
+	torn bool   // lines could not be read
+
 	Status Status `json:"status"`
 }
 

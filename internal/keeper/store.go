@@ -132,6 +132,23 @@ func (s *Store) Sessions() bool {
 // Load reads the state. A missing, damaged or foreign file is an empty state, with the reason as a warning:
 // it only costs a round.
 func (s *Store) Load() (*State, string) {
+	var st *State
+	var warning string
+	for range loadTries {
+		was, _ := os.Stat(s.Path(stateFile))
+		if st, warning = s.loadWhole(); st.Log == "" {
+			break
+		}
+		warning = s.readLog(st)
+		if is, err := os.Stat(s.Path(stateFile)); err == nil && sameFile(was, is) {
+			break
+		}
+	}
+	st.Log = "" // what this process adds comes after a state of its own
+	return st, warning
+}
+
+func (s *Store) loadWhole() (*State, string) {
 	data, err := readFile(s.Path(stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return newState(), ""
@@ -148,6 +165,11 @@ func (s *Store) Load() (*State, string) {
 	}
 	st.fill()
 	return &st, ""
+}
+
+// sameFile reports whether a file is what it was, by two looks at it.
+func sameFile(a, b fs.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
 func readFile(path string) ([]byte, error) {
@@ -170,25 +192,22 @@ func readFile(path string) ([]byte, error) {
 	return data, err
 }
 
-// Save replaces the state atomically: a process may be killed and a laptop lose power at any instant.
+// Save replaces the state atomically: a process may be killed and a laptop lose power at any instant. The caller holds
+// the lock.
 func (s *Store) Save(st *State) error {
+	st.Log = ""
 	data, err := json.MarshalIndent(st, "", " ")
 	return s.save(data, err)
 }
 
-// saveSoon is Save within a round, which saves twice for each write: it is for nobody to read.
-func (s *Store) saveSoon(st *State) error {
-	data, err := json.Marshal(st)
-	return s.save(data, err)
-}
-
 func (s *Store) save(data []byte, err error) error {
+	if err == nil {
+		err = s.replace(stateFile, append(data, '\n'))
+	}
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	if err := s.replace(stateFile, append(data, '\n')); err != nil {
-		return fmt.Errorf("state: %w", err)
-	}
+	_ = os.Remove(s.Path(logFile)) // its lines are in the state, or fail to bear its name
 	return nil
 }
 

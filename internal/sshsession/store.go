@@ -2,8 +2,10 @@ package sshsession
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -143,7 +145,7 @@ func (s *Store) Add(instance string, origin Origin, keys ...ssh.PublicKey) error
 				return nil, fmt.Errorf("%w for %s: %s", ErrPinned, instance, pins[i].Fingerprint())
 			}
 		}
-		return lines, nil
+		return thin(lines, keepStore, instance), nil
 	})
 }
 
@@ -155,6 +157,36 @@ func (s *Store) Forget(instance string) error {
 	return s.update(func(lines []storeLine) ([]storeLine, error) {
 		return forget(lines, instance), nil
 	})
+}
+
+// thin drops the instances that were added the longest time ago until the lines have at most this many bytes: clusters come and
+// go, and a file that is too large would let nobody in any more. One of them that still lives is verified anew. What somebody
+// wrote by hand stays, and so does the instance that is being added.
+func thin(lines []storeLine, most int, but string) []storeLine {
+	size := 0
+	added, length := map[string]time.Time{}, map[string]int{}
+	kept := map[string]bool{but: true}
+	for _, l := range lines {
+		n := len(l.text) + 1
+		size += n
+		length[l.instance] += n
+		kept[l.instance] = kept[l.instance] || l.instance == "" || l.pin.Origin == "" || l.pin.Added.IsZero()
+		if l.pin.Added.After(added[l.instance]) {
+			added[l.instance] = l.pin.Added
+		}
+	}
+	oldest := slices.SortedFunc(maps.Keys(added), func(a, b string) int { return cmp.Or(added[a].Compare(added[b]), strings.Compare(a, b)) })
+	gone := map[string]bool{}
+	for _, id := range oldest {
+		if size <= most {
+			break
+		}
+		if !kept[id] {
+			gone[id] = true
+			size -= length[id]
+		}
+	}
+	return slices.DeleteFunc(lines, func(l storeLine) bool { return gone[l.instance] })
 }
 
 func forget(lines []storeLine, instance string) []storeLine {

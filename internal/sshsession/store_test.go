@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/skeema/knownhosts"
@@ -301,4 +302,41 @@ func needPeer(t *testing.T, what string) {
 		t.Fatalf("%s is missing", what)
 	}
 	t.Skipf("%s is missing", what)
+}
+
+// Years of clusters do not fill the file until nobody gets in any more: the oldest go, and what somebody wrote by hand stays.
+func TestStoreOfYears(t *testing.T) {
+	s := openStore(t)
+	key := keySet(t, "rsa")[0]
+	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+	id := func(n int) string { return fmt.Sprintf("i-%017x", n) }
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s\n# a remark\n", id(0), line)
+	n := 1
+	for begin := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC); b.Len() < 4<<20-1000; n++ { // almost as much as is read
+		fmt.Fprintf(&b, "%s %s console %s\n", id(n), line, begin.Add(time.Duration(n)*time.Hour).Format(time.RFC3339))
+	}
+	if err := os.WriteFile(s.Path(), []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustAdd(t, s, id(n), sshsession.OriginAsked, key)
+	data, err := os.ReadFile(s.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data) > 3<<20 || len(data) < 3<<20-1000 {
+		t.Errorf("the file has %d bytes", len(data))
+	}
+	if !strings.Contains(string(data), "\n# a remark\n") {
+		t.Error("the remark has gone")
+	}
+	for i, want := range map[int]int{0: 1, 1: 0, 2: 0, n - 1: 1, n: 1} {
+		if got := len(storedKeys(t, s, id(i))); got != want {
+			t.Errorf("instance %d of %d has %d keys, want %d", i, n, got, want)
+		}
+	}
+	ids, err := s.Instances()
+	if err != nil || ids[1] != id(n-len(ids)+2) { // id(0), and the latest without a gap
+		t.Errorf("%d instances from %s on, %v", len(ids), ids[1], err)
+	}
 }

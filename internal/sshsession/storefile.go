@@ -17,6 +17,8 @@ import (
 const (
 	// maxStore bounds the host key file, in bytes: some ten thousand keys.
 	maxStore = 4 << 20
+	// keepStore is the size in bytes down to which the oldest keys are dropped when one is added: some 3,000 instances.
+	keepStore = 3 << 20
 	// lockWait is how long to wait for another process; it holds the lock for one read and one write.
 	lockWait = 10 * time.Second
 	// lockPoll is how often to try. The flock library polls, there is no blocking call with a limit.

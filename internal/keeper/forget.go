@@ -1,0 +1,83 @@
+package keeper
+
+import (
+	"slices"
+
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+)
+
+// forget drops what is remembered of targets, groups and rules that nothing leads to any more. Each round does it, also one
+// that is about some targets, or fails: some people never run another, and a cluster of one day must not be in the state for
+// ever. whole: the round has read all groups that there are.
+func (r *round) forget(whole bool) {
+	st := r.st
+	known := keysOf(r.all)
+	r.forgetPlaces(known)
+	labels, groups := map[string]bool{}, map[string]bool{}
+	for _, t := range r.all {
+		labels[t.Label] = true
+	}
+	for _, t := range r.rep.Targets { // what was found by tag bears other names
+		labels[t.Target] = true
+	}
+	for key, rem := range st.Places {
+		known[key], labels[rem.Target.Label] = true, true
+		for _, id := range rem.Place.Groups {
+			groups[id] = true
+		}
+	}
+	families := map[string]bool{}
+	for key := range known {
+		for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+			families[f.String()+" "+key] = true
+		}
+	}
+	for key := range st.Families {
+		if !families[key] {
+			delete(st.Families, key)
+		}
+	}
+	for _, w := range r.work { // one that was found by tag, and could not be given back
+		groups[w.id] = true
+	}
+	for id, mem := range st.Rules {
+		if !groups[mem.Group] {
+			delete(st.Rules, id)
+		}
+	}
+	for id, seen := range st.Bare {
+		if !r.bare[id] && (whole || r.now.Sub(seen) > sgsync.MaxLease) {
+			delete(st.Bare, id)
+		}
+	}
+	for group, times := range st.Lost {
+		if len(times) == 0 || r.now.Sub(times[len(times)-1]) > LostWindow {
+			delete(st.Lost, group)
+		}
+	}
+	for key, last := range st.Swept {
+		if r.now.Sub(last) >= SweepEvery { // the same as never
+			delete(st.Swept, key)
+		}
+	}
+	st.Status.Report.Targets = slices.DeleteFunc(st.Status.Report.Targets, func(t TargetReport) bool { return !labels[t.Target] })
+}
+
+// forgetPlaces drops the places of targets that nobody names any more, when all leases there have ended. One stays for
+// each profile and region: there what may be left is found by tag.
+func (r *round) forgetPlaces(known map[string]bool) {
+	latest := map[cloudKey]string{}
+	where := func(rem Remembered) cloudKey { return cloudKey{rem.Target.Profile, rem.Target.Region} }
+	for key, rem := range r.st.Places {
+		at := where(rem)
+		if old, ok := latest[at]; !ok || rem.Seen.After(r.st.Places[old].Seen) || rem.Seen.Equal(r.st.Places[old].Seen) && key < old {
+			latest[at] = key
+		}
+	}
+	for key, rem := range r.st.Places {
+		if !known[key] && latest[where(rem)] != key && r.now.Sub(rem.Seen) > sgsync.MaxLease {
+			delete(r.st.Places, key)
+		}
+	}
+}
