@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +37,7 @@ var errNoGroup = errors.New("EMR does not tell the cluster's security group yet"
 
 // Resolve finds the groups and nodes of a target. Groups come by id from the cluster's own description:
 // their names differ between accounts and years.
-func (c cloud) Resolve(ctx context.Context, t keeper.Target, was keeper.Place) (keeper.Place, error) {
+func (c cloud) Resolve(ctx context.Context, t keeper.Target, was keeper.Before) (keeper.Place, error) {
 	switch {
 	case t.SecurityGroup != "":
 		g, err := c.Group(ctx, t.SecurityGroup)
@@ -53,68 +52,11 @@ func (c cloud) Resolve(ctx context.Context, t keeper.Target, was keeper.Place) (
 	if err != nil {
 		return keeper.Place{}, err
 	}
-	if p, ok := stood[t.Cluster]; ok && len(p.Groups) == len(was.Groups) && len(p.Nodes) == len(was.Nodes) {
-		p.Looks = was.Looks + 1
+	if p, ok := stood[t.Cluster]; ok && len(p.Groups) == len(was.Place.Groups) && len(p.Nodes) == len(was.Place.Nodes) {
+		p.Looks = was.Place.Looks + 1
 		return p, nil
 	}
 	return c.resolveCluster(ctx, t, t.Cluster)
-}
-
-// resolvePattern finds the clusters that match now. When AWS refuses to list them or to describe more of them, those that are
-// known are returned with the error: nobody should be shut out for the others, and a search that begins anew each time
-// would never end where many clusters match.
-func (c cloud) resolvePattern(ctx context.Context, t keeper.Target, was keeper.Place) (keeper.Place, error) {
-	ids, refused := c.matching(ctx, t)
-	if refused != nil {
-		ids = was.Clusters
-	}
-	stood, err := c.stand(ctx, ids, was)
-	if err != nil {
-		return keeper.Place{}, errors.Join(refused, err)
-	}
-	all := keeper.Place{Uses: map[string][]string{}, Partial: refused != nil && was.Partial}
-	if len(stood) > 0 {
-		all.Looks = was.Looks + 1
-	}
-	for _, id := range ids {
-		var err error
-		p, ok := stood[id]
-		if !ok {
-			if refused != nil && transient(refused) { // the next would be refused too
-				all.Partial = true
-				continue
-			}
-			p, err = c.resolveCluster(ctx, t, id)
-		}
-		if errors.Is(err, errNoAdditional) || errors.Is(err, errNoGroup) {
-			all.Warnings = append(all.Warnings, err.Error()) // one odd cluster does not stop the others
-			continue
-		}
-		if err != nil {
-			refused, all.Partial = cmp.Or(refused, err), true
-			continue
-		}
-		if p.Ended {
-			continue
-		}
-		all.Clusters = append(all.Clusters, id)
-		all.Unclear6 = all.Unclear6 || p.Unclear6
-		for _, g := range p.Groups {
-			if !slices.Contains(all.Groups, g) {
-				all.Groups = append(all.Groups, g)
-			}
-			all.Uses[g] = append(all.Uses[g], id)
-		}
-		all.Nodes = append(all.Nodes, p.Nodes...)
-		all.Warnings = append(all.Warnings, p.Warnings...)
-		if len(ids) == 1 {
-			all.Cluster, all.Name, all.State, all.KeyName = p.Cluster, p.Name, p.State, p.KeyName
-		}
-	}
-	if len(ids) == 0 && refused == nil {
-		all.Warnings = append(all.Warnings, fmt.Sprintf("no cluster matches %s now", t.Label))
-	}
-	return all, refused
 }
 
 // matching lists the active clusters that a name pattern and tags select.

@@ -183,7 +183,7 @@ func (a *app) policyPlace(ctx context.Context, t keeper.Target, offline bool) (i
 	if t.Cluster == "" && t.NamePattern == "" && len(t.ClusterTags) == 0 {
 		return p, nil
 	}
-	place, err := c.Resolve(ctx, t, keeper.Place{})
+	place, err := c.Resolve(ctx, t, keeper.Before{})
 	if err != nil {
 		return p, offlineHint(err)
 	}

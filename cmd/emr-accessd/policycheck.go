@@ -147,7 +147,7 @@ func (c *checker) run(ctx context.Context) error {
 				c.unknown("name a cluster to have it asked for", "ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress")
 				return nil
 			}
-			place, err = cloud{c.client}.Resolve(ctx, c.target, keeper.Place{})
+			place, err = cloud{c.client}.Resolve(ctx, c.target, keeper.Before{})
 			action, resource := "elasticmapreduce:DescribeCluster", c.target.Cluster
 			if c.target.SecurityGroup != "" {
 				action, resource = "ec2:DescribeSecurityGroups", c.target.SecurityGroup

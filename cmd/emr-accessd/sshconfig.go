@@ -221,7 +221,7 @@ func (a *app) clustersOf(ctx context.Context, t keeper.Target) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	place, err := c.Resolve(ctx, t, keeper.Place{})
+	place, err := c.Resolve(ctx, t, keeper.Before{})
 	if err != nil {
 		return nil, err
 	}

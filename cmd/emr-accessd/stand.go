@@ -11,11 +11,14 @@ import (
 // stand returns those of the clusters that are where they were found before: all of their nodes run, in the same groups. One
 // call to EC2 tells that for many clusters, and none to EMR. A cluster keeps its groups as long as it lives, and an instance
 // its id.
-func (c cloud) stand(ctx context.Context, ids []string, was keeper.Place) (map[string]keeper.Place, error) {
+func (c cloud) stand(ctx context.Context, ids []string, was keeper.Before) (map[string]keeper.Place, error) {
+	if !was.Stand || was.Place.Unclear6 {
+		return nil, nil
+	}
 	before := map[string]keeper.Place{}
 	var instances []string
 	for _, id := range ids {
-		if p, ok := partOf(was, id); ok {
+		if p := partOf(was.Place, id); complete(p) {
 			before[id] = p
 			for _, n := range p.Nodes {
 				instances = append(instances, n.Instance)
@@ -38,14 +41,11 @@ func (c cloud) stand(ctx context.Context, ids []string, was keeper.Place) (map[s
 	return stood, nil
 }
 
-// partOf is what a place has of one cluster, if that was complete and ran.
-func partOf(was keeper.Place, id string) (keeper.Place, bool) {
+// partOf is what a place has of one cluster.
+func partOf(was keeper.Place, id string) keeper.Place {
 	p := keeper.Place{Cluster: id, Uses: map[string][]string{}}
 	if was.Cluster == id {
 		p.Name, p.State, p.KeyName = was.Name, was.State, was.KeyName
-		if p.State != "RUNNING" && p.State != "WAITING" {
-			return p, false
-		}
 	}
 	for _, g := range was.Groups {
 		if slices.Contains(was.Uses[g], id) {
@@ -58,8 +58,15 @@ func partOf(was keeper.Place, id string) (keeper.Place, bool) {
 			p.Nodes = append(p.Nodes, n)
 		}
 	}
+	return p
+}
+
+// complete reports whether a cluster ran with all of its primary nodes, of which there are one or three. Of several clusters the
+// state is not kept.
+func complete(p keeper.Place) bool {
+	runs := p.State == "" || p.State == "RUNNING" || p.State == "WAITING"
 	starting := slices.ContainsFunc(p.Nodes, func(n keeper.Node) bool { return n.State != "RUNNING" })
-	return p, len(p.Nodes) > 0 && len(p.Groups) > 0 && !starting && !was.Unclear6
+	return runs && !starting && len(p.Groups) > 0 && (len(p.Nodes) == 1 || len(p.Nodes) == 3)
 }
 
 // stands compares a cluster with what runs, and takes over the nodes' addresses.

@@ -17,6 +17,7 @@ import (
 
 // A cluster whose primary nodes run in its groups is where it was, and EMR is not asked. Anything else is a look at all.
 func TestStands(t *testing.T) {
+	standsEnv(t)
 	const ec2, emr = "DescribeInstances", "DescribeCluster"
 	pattern := func(t *keeper.Target) { t.Cluster, t.NamePattern = "", "etl*" }
 	for name, tt := range map[string]struct {
@@ -44,7 +45,9 @@ func TestStands(t *testing.T) {
 		}, calls: []string{ec2, emr, "ListInstances", ec2}, node: "192.0.2.10"},
 		"no such instance": {change: func(w *standsWorld) { w.place.Nodes[0].Instance = "*" }, calls: []string{emr, "ListInstances", ec2}, node: "192.0.2.10"},
 		"a node more than there is": {change: func(w *standsWorld) {
-			w.place.Nodes = append(w.place.Nodes, keeper.Node{Cluster: w.cluster, Instance: "i-00000000000000000", State: "RUNNING"})
+			for _, id := range []string{"i-00000000000000000", "i-00000000000000001"} {
+				w.place.Nodes = append(w.place.Nodes, keeper.Node{Cluster: w.cluster, Instance: id, State: "RUNNING"})
+			}
 		}, calls: []string{ec2, emr, "ListInstances", ec2}, node: "192.0.2.10"},
 		"EC2 may not be asked any more": {change: func(w *standsWorld) {
 			w.sim.AddPrincipal("AKIDTEST", awssim.Principal{Deny: []string{"ec2:DescribeInstances"}})
@@ -60,7 +63,7 @@ func TestStands(t *testing.T) {
 			if tt.target != nil {
 				tt.target(&target)
 			}
-			first, err := w.cloud.Resolve(t.Context(), target, keeper.Place{})
+			first, err := w.cloud.Resolve(t.Context(), target, keeper.Before{})
 			if err != nil || len(first.Nodes) != 1 {
 				t.Fatalf("%+v, %v", first, err)
 			}
@@ -71,7 +74,7 @@ func TestStands(t *testing.T) {
 				tt.change(w)
 			}
 			w.sim.ResetCalls()
-			got, err := w.cloud.Resolve(t.Context(), target, w.place)
+			got, err := w.cloud.Resolve(t.Context(), target, was(w.place))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,15 +113,20 @@ func TestStands(t *testing.T) {
 
 // When EC2 has no room, EMR is not asked in its place: that would cost two more calls, and the same one after them.
 func TestStandsThrottled(t *testing.T) {
+	standsEnv(t)
+	synctest.Test(t, standsThrottled)
+}
+
+func standsThrottled(t *testing.T) {
 	w := newStandsWorld(t)
 	target := keeper.Target{Cluster: w.cluster, Nodes: []string{awsclient.RolePrimary}}
-	first, err := w.cloud.Resolve(t.Context(), target, keeper.Place{})
+	first, err := w.cloud.Resolve(t.Context(), target, keeper.Before{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.sim.Inject(awssim.Fault{Action: "DescribeInstances", Code: "RequestLimitExceeded", Status: 503})
 	w.sim.ResetCalls()
-	_, err = w.cloud.Resolve(t.Context(), target, first)
+	_, err = w.cloud.Resolve(t.Context(), target, was(first))
 	if kind, ok := awsclient.KindOf(err); !ok || kind != awsclient.Throttled {
 		t.Errorf("%v", err)
 	}
@@ -131,58 +139,162 @@ func TestStandsThrottled(t *testing.T) {
 
 // What AWS refuses about one cluster does not stop the others; when it has no room, nothing more is asked. What was known stays.
 func TestPatternRefused(t *testing.T) {
+	standsEnv(t)
 	for name, tt := range map[string]struct {
-		fault   awssim.Fault
-		found   []int // clusters, by their place in the list
-		calls   int   // DescribeCluster
-		partial bool
+		fault             awssim.Fault
+		ended             bool // the second cluster has
+		before            func(*keeper.Before)
+		found             []int // clusters, by their place in the list
+		calls             int   // DescribeCluster
+		partial, unlisted bool
 	}{
-		"one may not be described": {awssim.Fault{Action: "DescribeCluster", Code: "AccessDeniedException", Times: 1}, []int{0, 1, 3}, 2, true},
-		"no room":                  {awssim.Fault{Action: "DescribeCluster", Code: "ThrottlingException"}, []int{0, 1}, 3, true}, // three attempts of one call
-		"not listed":               {awssim.Fault{Action: "ListClusters", Code: "ThrottlingException"}, []int{0, 1}, 0, false},
+		"one may not be described":     {fault: awssim.Fault{Action: "DescribeCluster", Code: "AccessDeniedException", Times: 1}, calls: 1},
+		"no room":                      {fault: awssim.Fault{Action: "DescribeCluster", Code: "ThrottlingException"}, found: []int{0, 1}, calls: 3, partial: true}, // three attempts of one call
+		"no room, one has ended":       {fault: awssim.Fault{Action: "DescribeCluster", Code: "ThrottlingException"}, ended: true, found: []int{0}, calls: 3, partial: true},
+		"not listed":                   {fault: awssim.Fault{Action: "ListClusters", Code: "ThrottlingException"}, found: []int{0, 1}, unlisted: true},
+		"not listed, one does not run": {fault: awssim.Fault{Action: "ListClusters", Code: "ThrottlingException"}, ended: true, found: []int{0, 1}, partial: true, unlisted: true},
+		"the same, for long": {fault: awssim.Fault{Action: "ListClusters", Code: "ThrottlingException"}, ended: true, before: func(b *keeper.Before) { b.Keep = false },
+			found: []int{0}, partial: true, unlisted: true},
+		"may not be listed": {fault: awssim.Fault{Action: "ListClusters", Code: "AccessDeniedException"}},
+		"nodes of an older program": {fault: awssim.Fault{Action: "ListClusters", Code: "ThrottlingException"}, before: func(b *keeper.Before) {
+			for i := range b.Place.Nodes {
+				b.Place.Nodes[i].Cluster = ""
+			}
+		}, found: []int{0, 1}, partial: true, unlisted: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newStandsWorld(t)
-			ids := []string{w.cluster, w.add("etl-2", "192.0.2.20")}
-			slices.Sort(ids)
-			target := keeper.Target{NamePattern: "etl*", Nodes: []string{awsclient.RolePrimary}}
-			first, err := w.cloud.Resolve(t.Context(), target, keeper.Place{})
-			if err != nil || len(first.Clusters) != 2 || first.Partial {
-				t.Fatalf("%+v, %v", first, err)
-			}
-			for _, id := range []string{"j-ZZZZZZZZZZZZ1", "j-ZZZZZZZZZZZZ2"} { // after the others in the list
-				w.sim.AddCluster(awssim.ClusterSpec{ID: id, Name: "etl", MasterGroup: w.group, CoreGroup: w.group, Nodes: []awssim.NodeSpec{{PublicIP: "192.0.2.30"}}})
-				ids = append(ids, id)
-			}
-			w.sim.Inject(tt.fault)
-			w.sim.ResetCalls()
-			got, err := w.cloud.Resolve(t.Context(), target, first)
-			if _, ok := awsclient.KindOf(err); !ok {
-				t.Errorf("%v", err)
-			}
-			want := []string{}
-			for _, i := range tt.found {
-				want = append(want, ids[i])
-			}
-			if diff := cmp.Diff(want, got.Clusters); diff != "" || got.Partial != tt.partial || len(got.Nodes) != len(want) {
-				t.Errorf("%s partial %v, %+v", diff, got.Partial, got.Nodes)
-			}
-			n := 0
-			for _, c := range w.sim.Calls() {
-				if c.Action == "DescribeCluster" {
-					n++
+			synctest.Test(t, func(t *testing.T) {
+				w := newStandsWorld(t)
+				ids := []string{w.cluster, w.add("etl-2", "192.0.2.20")}
+				slices.Sort(ids)
+				target := keeper.Target{NamePattern: "etl*", Nodes: []string{awsclient.RolePrimary}}
+				first, err := w.cloud.Resolve(t.Context(), target, keeper.Before{})
+				if err != nil || len(first.Clusters) != 2 || first.Partial {
+					t.Fatalf("%+v, %v", first, err)
 				}
-			}
-			if n != tt.calls {
-				t.Errorf("%d calls of DescribeCluster, want %d", n, tt.calls)
-			}
-			first.Partial = true
-			if got, _ = w.cloud.Resolve(t.Context(), target, first); tt.calls == 0 && !got.Partial {
-				t.Error("a list that could not be read completes nothing")
-			}
+				for _, id := range []string{"j-ZZZZZZZZZZZZ1", "j-ZZZZZZZZZZZZ2"} { // after the others in the list
+					w.sim.AddCluster(awssim.ClusterSpec{ID: id, Name: "etl", MasterGroup: w.group, CoreGroup: w.group, Nodes: []awssim.NodeSpec{{PublicIP: "192.0.2.30"}}})
+					ids = append(ids, id)
+				}
+				if tt.ended {
+					w.sim.SetClusterState(ids[1], "TERMINATED")
+				}
+				w.sim.Inject(tt.fault)
+				w.sim.ResetCalls()
+				before := was(first)
+				if tt.before != nil {
+					tt.before(&before)
+				}
+				got, err := w.cloud.Resolve(t.Context(), target, before)
+				if _, ok := awsclient.KindOf(err); !ok {
+					t.Errorf("%v", err)
+				}
+				var want []string
+				for _, i := range tt.found {
+					want = append(want, ids[i])
+				}
+				if diff := cmp.Diff(want, got.Clusters); diff != "" || got.Partial != tt.partial || got.Unlisted != tt.unlisted {
+					t.Errorf("%s partial %v, unlisted %v, %+v", diff, got.Partial, got.Unlisted, got.Nodes)
+				}
+				if whose := len(got.Nodes) == len(want); !whose && !got.Unclear6 {
+					t.Errorf("%d nodes, and IPv6 seems to be known: %+v", len(got.Nodes), got)
+				}
+				n := 0
+				for _, c := range w.sim.Calls() {
+					if c.Action == "DescribeCluster" {
+						n++
+					}
+				}
+				if n != tt.calls {
+					t.Errorf("%d calls of DescribeCluster, want %d", n, tt.calls)
+				}
+				first.Partial = true
+				if got, _ = w.cloud.Resolve(t.Context(), target, was(first)); tt.unlisted && !got.Partial {
+					t.Error("a list that could not be read completes nothing")
+				}
+			})
 		})
 	}
 }
+
+// A cluster that is being made, or has no additional group, takes none of the others with it.
+func TestPatternWithAnOddOne(t *testing.T) {
+	standsEnv(t)
+	w := newStandsWorld(t)
+	target := keeper.Target{NamePattern: "t*", Nodes: []string{awsclient.RolePrimary}, Group: "additional"}
+	for i := range 6 {
+		spec := awssim.ClusterSpec{Name: "t", MasterGroup: w.group, CoreGroup: w.group, Nodes: []awssim.NodeSpec{{PublicIP: "192.0.2.30"}}, AdditionalMaster: []string{w.other}}
+		if i == 0 {
+			spec.AdditionalMaster = nil
+		}
+		w.sim.AddCluster(spec)
+	}
+	first, err := w.cloud.Resolve(t.Context(), target, keeper.Before{})
+	if err != nil || len(first.Clusters) != 5 || len(first.Warnings) != 1 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	got, err := w.cloud.Resolve(t.Context(), target, was(first))
+	if diff := cmp.Diff(first.Clusters, got.Clusters); diff != "" || err != nil || len(got.Warnings) != 1 {
+		t.Errorf("%s, %v, %v", diff, got.Warnings, err)
+	}
+}
+
+// Who takes a tag from a cluster, and with it the permission to describe it, takes the cluster out of the target.
+func TestPatternTagGone(t *testing.T) {
+	standsEnv(t)
+	w := newStandsWorld(t)
+	w.sim.SetClusterState(w.cluster, "TERMINATED")
+	w.sim.AddCluster(awssim.ClusterSpec{Name: "t", MasterGroup: w.other, CoreGroup: w.other, Tags: map[string]string{"team": "x"}, Nodes: []awssim.NodeSpec{{PublicIP: "192.0.2.40"}}})
+	target := keeper.Target{ClusterTags: map[string]string{"team": "x"}, Nodes: []string{awsclient.RolePrimary}}
+	first, err := w.cloud.Resolve(t.Context(), target, keeper.Before{})
+	if err != nil || len(first.Groups) != 1 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	w.sim.AddPrincipal("AKIDTEST", awssim.Principal{Deny: []string{"elasticmapreduce:DescribeCluster"}})
+	if got, err := w.cloud.Resolve(t.Context(), target, was(first)); len(got.Groups) > 0 || err == nil {
+		t.Errorf("kept %v, %v", got.Groups, err)
+	}
+}
+
+// A third primary node was not listed while it was made; two are never all.
+func TestStandsWithTwoOfThree(t *testing.T) {
+	standsEnv(t)
+	w := newStandsWorld(t)
+	w.sim.AddNode(w.cluster, awssim.NodeSpec{PublicIP: "192.0.2.11"})
+	third := w.sim.AddNode(w.cluster, awssim.NodeSpec{PublicIP: "192.0.2.12", State: "PROVISIONING"})
+	target := keeper.Target{Cluster: w.cluster, Nodes: []string{awsclient.RolePrimary}}
+	place, err := w.cloud.Resolve(t.Context(), target, keeper.Before{})
+	if err != nil || len(place.Nodes) != 2 {
+		t.Fatalf("%+v, %v", place, err)
+	}
+	w.sim.SetNode(third, func(n *awssim.NodeSpec) { n.State = "RUNNING" })
+	for range 2 {
+		if place, err = w.cloud.Resolve(t.Context(), target, was(place)); err != nil || len(place.Nodes) != 3 {
+			t.Errorf("%d nodes, %v", len(place.Nodes), err)
+		}
+	}
+	if place.Looks != 1 {
+		t.Errorf("three do not stand: %+v", place)
+	}
+}
+
+// When one of several clusters is left, its name is told again.
+func TestPatternOfOneThatIsLeft(t *testing.T) {
+	standsEnv(t)
+	w := newStandsWorld(t)
+	second := w.add("etl-2", "192.0.2.20")
+	target := keeper.Target{NamePattern: "etl*", Nodes: []string{awsclient.RolePrimary}}
+	first, err := w.cloud.Resolve(t.Context(), target, keeper.Before{})
+	if err != nil || len(first.Clusters) != 2 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	w.sim.SetClusterState(second, "TERMINATED")
+	if got, err := w.cloud.Resolve(t.Context(), target, was(first)); err != nil || got.Name != "etl-1" || got.State != "WAITING" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func was(p keeper.Place) keeper.Before { return keeper.Before{Place: p, Stand: true, Keep: true} }
 
 type standsWorld struct {
 	sim                   *awssim.Sim
@@ -191,11 +303,16 @@ type standsWorld struct {
 	place                 keeper.Place
 }
 
-func newStandsWorld(t *testing.T) *standsWorld {
+// standsEnv has the keys that a standsWorld knows.
+func standsEnv(t *testing.T) {
 	t.Helper()
 	fleetEnv(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+}
+
+func newStandsWorld(t *testing.T) *standsWorld {
+	t.Helper()
 	w := &standsWorld{sim: awssim.New(awssim.Options{})}
 	vpc := w.sim.AddVPC(true)
 	w.group, w.other = w.sim.AddGroup(vpc, "ElasticMapReduce-master", "x"), w.sim.AddGroup(vpc, "other", "x")

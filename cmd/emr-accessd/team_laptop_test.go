@@ -85,7 +85,7 @@ type teamCloud struct {
 	l *laptop
 }
 
-func (c teamCloud) Resolve(context.Context, keeper.Target, keeper.Place) (keeper.Place, error) {
+func (c teamCloud) Resolve(context.Context, keeper.Target, keeper.Before) (keeper.Place, error) {
 	return keeper.Place{Cluster: "j-1", State: "WAITING", Groups: []string{c.l.group},
 		Nodes: []keeper.Node{{Instance: "i-1", Role: "primary", State: "RUNNING", Public4: netip.MustParseAddr("203.0.113.10")}}}, nil
 }

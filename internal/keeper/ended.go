@@ -61,7 +61,7 @@ func (j *janitor) ofTargets(ctx context.Context, targets []Target) []TargetRepor
 			continue
 		}
 		j.say("looking up " + t.Label)
-		place, err := cloud.Resolve(ctx, t, Place{})
+		place, err := cloud.Resolve(ctx, t, Before{})
 		if err != nil {
 			tr.fail(err)
 			continue

@@ -63,7 +63,7 @@ func (c *cloud) call(ctx context.Context, name string, effect func() error) erro
 	return err
 }
 
-func (c *cloud) Resolve(ctx context.Context, t keeper.Target, was keeper.Place) (p keeper.Place, err error) {
+func (c *cloud) Resolve(ctx context.Context, t keeper.Target, was keeper.Before) (p keeper.Place, err error) {
 	what := t.Cluster + t.SecurityGroup + t.NamePattern
 	err = c.call(ctx, "resolve "+what, func() error {
 		var ok bool
@@ -71,8 +71,12 @@ func (c *cloud) Resolve(ctx context.Context, t keeper.Target, was keeper.Place) 
 			return fmt.Errorf("there is no %s", what)
 		}
 		c.was = append(c.was, was)
-		if p.Looks = 0; len(was.Nodes) > 0 {
-			p.Looks = was.Looks + 1
+		if err := c.denyAnew; err != nil && !was.Stand {
+			p = keeper.Place{}
+			return err
+		}
+		if p.Looks = 0; was.Stand {
+			p.Looks = was.Place.Looks + 1
 		}
 		return nil
 	})

@@ -25,22 +25,23 @@ var (
 // world is EC2 and EMR as the keeper sees them: rules act like EC2's (one rule for a tuple, ids that never
 // come back, tags with a limit), in several accounts and regions.
 type world struct {
-	mu      sync.Mutex
-	rules   map[string]sgsync.Rule
-	past    []snapshot
-	seq     map[string]int
-	regions map[string]string                   // group → region
-	places  map[string]keeper.Place             // by cluster or group id
-	users   map[string]keeper.Identity          // by profile
-	calls   []string                            // "authorize sg-1 192.0.2.1/32 22", in order
-	times   []stamp                             // the same with their instants
-	was     []keeper.Place                      // what the looks at clusters were told of before
-	skew    time.Duration                       // AWS's clock against the laptop's
-	lag     time.Duration                       // how stale a read of rules is
-	fail    func(context.Context, string) error // before the effect of a call
-	lose    func(string) error                  // after it
-	halt    error                               // of every call that has had no effect yet
-	clocks  func() time.Time                    // the laptop's wall clock
+	mu       sync.Mutex
+	rules    map[string]sgsync.Rule
+	past     []snapshot
+	seq      map[string]int
+	regions  map[string]string                   // group → region
+	places   map[string]keeper.Place             // by cluster or group id
+	users    map[string]keeper.Identity          // by profile
+	calls    []string                            // "authorize sg-1 192.0.2.1/32 22", in order
+	times    []stamp                             // the same with their instants
+	was      []keeper.Before                     // what the looks at clusters were told of before
+	denyAnew error                               // what EMR says to those who ask it
+	skew     time.Duration                       // AWS's clock against the laptop's
+	lag      time.Duration                       // how stale a read of rules is
+	fail     func(context.Context, string) error // before the effect of a call
+	lose     func(string) error                  // after it
+	halt     error                               // of every call that has had no effect yet
+	clocks   func() time.Time                    // the laptop's wall clock
 }
 
 type stamp struct {

@@ -68,19 +68,28 @@ type Place struct {
 	Unclear6 bool                `json:"unclear6,omitempty"` // EC2 does not tell whether the nodes have IPv6 addresses
 	Host     string              `json:"host,omitempty"`     // of AWS's endpoint in the region
 	Warnings []string            `json:"warnings,omitempty"`
-	Partial  bool                `json:"partial,omitempty"` // there are clusters that AWS refused to describe
+	Partial  bool                `json:"partial,omitempty"`  // of a pattern: AWS refused to describe some clusters
+	Unlisted bool                `json:"unlisted,omitempty"` // of a pattern: AWS refused to list the clusters
 	// Looks is how many looks in a row have only seen that it stands, since EMR told it.
 	Looks int `json:"looks,omitempty"`
+}
+
+// Before is where a target was found before, and what may be made of that.
+type Before struct {
+	Place Place
+	// Stand: as long as its nodes run in the same groups, which costs EMR no call, the place is returned as it was, with
+	// one more of Looks.
+	Stand bool
+	// Keep: clusters of a pattern that AWS has no answer about may be taken to be as they were.
+	Keep bool
 }
 
 // Cloud is one AWS account and region, opened anew for each round.
 type Cloud interface {
 	sgsync.API
 	Identity() Identity
-	// Resolve finds a target. was is where it was found before: as long as that stands, which may cost fewer calls to see,
-	// it is returned, with one more of Looks. The zero Place asks for a look at everything. With an error there may be a place
-	// too: what of a pattern was found before AWS refused to go on.
-	Resolve(ctx context.Context, t Target, was Place) (Place, error)
+	// Resolve finds a target. With an error that passes there may be a place too: what of a pattern is known all the same.
+	Resolve(ctx context.Context, t Target, was Before) (Place, error)
 	Rules(ctx context.Context, group string) (sgsync.View, error)
 	// Tagged lists the rules of the region that carry a tag key.
 	Tagged(ctx context.Context, key string) ([]sgsync.Rule, error)

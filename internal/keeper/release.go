@@ -49,7 +49,7 @@ func (r *round) releasing(ctx context.Context, t Target) TargetReport {
 		err = r.resolve(ctx, t)
 	}
 	place, known := r.place(t)
-	if _, account := errors.AsType[*AccountError](err); account || err != nil && !known {
+	if _, account := errors.AsType[*AccountError](err); account || err != nil && (!known || place.Partial) {
 		tr.fail(err)
 	}
 	place.Groups = slices.Clone(place.Groups)

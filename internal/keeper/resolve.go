@@ -79,14 +79,15 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 	}
 	r.say("looking up " + t.Label)
 	was, anew := r.standing(t)
-	place, err := Place{}, error(nil)
-	if anew {
-		place, err = cloud.Resolve(ctx, t, Place{})
-	}
-	if !anew || err != nil && len(was.Nodes) > 0 && r.Transient != nil && r.Transient(err) {
+	now := was
+	now.Stand = was.Stand && !anew
+	place, err := cloud.Resolve(ctx, t, now)
+	var refused error
+	if err != nil && was.Stand && anew {
+		refused = err
 		place, err = cloud.Resolve(ctx, t, was)
 	}
-	if err != nil && len(place.Groups) == 0 {
+	if err != nil && (len(place.Groups) == 0 || !r.passes(err)) {
 		if r.oldPlace(t, err) {
 			return nil
 		}
@@ -95,11 +96,11 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 	place.Host = cloud.Host()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.places[t.key()] = place
-	if old, ok := r.st.Places[t.key()]; ok && err != nil {
-		place.join(old.Place) // what was not looked up is as it was
-		r.places[t.key()] = place
-	} else if ok {
+	old, known := r.st.Places[t.key()]
+	found := Remembered{Target: t, Place: place, Seen: r.now, Whole: r.now}
+	if err != nil {
+		found.Whole = old.Whole
+	} else if known {
 		// A pattern that matches other clusters now, a cluster with other groups: what was left is given back.
 		old.Place.Groups = slices.DeleteFunc(slices.Clone(old.Place.Groups), func(id string) bool { return slices.Contains(place.Groups, id) })
 		if len(old.Place.Groups) > 0 {
@@ -108,62 +109,55 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 	}
 	if !r.req.DryRun {
 		if !t.Until.IsZero() {
-			t.Account = cloud.Identity().Account // a connect session's rule is given back there and nowhere else
+			found.Target.Account = cloud.Identity().Account // a connect session's rule is given back there and nowhere else
 		}
-		r.st.Places[t.key()] = Remembered{Target: t, Place: place, Seen: r.now}
+		r.st.Places[t.key()] = found
 	}
+	if refused != nil && !r.passes(refused) {
+		place.Warnings = append(slices.Clone(place.Warnings), fmt.Sprintf("its nodes run, but EMR tells nothing of it any more: %v", refused))
+	}
+	r.places[t.key()] = place
 	return err
 }
 
-// join adds what another place has besides.
-func (p *Place) join(o Place) {
-	for _, id := range o.Clusters {
-		if slices.Contains(p.Clusters, id) {
-			continue
-		}
-		p.Clusters = append(p.Clusters, id)
-		for _, n := range o.Nodes {
-			if n.Cluster == id {
-				p.Nodes = append(p.Nodes, n)
-			}
-		}
-		for g, users := range o.Uses {
-			if slices.Contains(users, id) {
-				p.Uses[g] = append(p.Uses[g], id)
-			}
-		}
-	}
-	for _, g := range o.Groups {
-		if !slices.Contains(p.Groups, g) {
-			p.Groups = append(p.Groups, g)
-		}
-	}
-	p.Unclear6 = p.Unclear6 || o.Unclear6
-}
-
-// standing is where a target was found before, if a look at its primary nodes can tell whether that still holds; else it is
-// the zero Place. anew says that EMR is to be asked, whose limits for an account are much lower than EC2's: the daemon asks it
-// in a round that nobody waits for.
-func (r *round) standing(t Target) (was Place, anew bool) {
+// standing is where a target was found before. A look at its primary nodes can tell whether that still holds. anew says that EMR is
+// to be asked all the same, whose limits for an account are much lower than EC2's: the daemon does it in a round that
+// nobody waits for, or at last in any.
+func (r *round) standing(t Target) (was Before, anew bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.st.Places[t.key()].Place
-	if t.Cluster != "" && !p.settled() || len(p.Nodes) == 0 || slices.ContainsFunc(t.Nodes, func(role string) bool { return role != "primary" }) { // other nodes come and go
-		return Place{}, true
+	rem := r.st.Places[t.key()]
+	was = Before{Place: rem.Place, Keep: r.within(rem.Whole, PlaceAge)}
+	others := slices.ContainsFunc(t.Nodes, func(role string) bool { return role != "primary" }) // they come and go
+	was.Stand = (t.Cluster == "" || rem.Place.settled()) && len(rem.Place.Nodes) > 0 && !others
+	looks := rem.Place.Looks
+	if !r.req.unattended {
+		return was, looks >= LooksOfCommand
 	}
-	if r.req.unattended {
-		return p, p.Looks >= LooksOfDaemon && r.req.recall != nil
-	}
-	return p, p.Looks >= LooksOfCommand
+	quiet := r.req.recall != nil || !r.observes()
+	return was, looks >= LooksOfDaemon && quiet || looks >= 2*LooksOfDaemon
+}
+
+// passes reports whether another try may mend a failure.
+func (r *round) passes(err error) bool { return r.Transient != nil && r.Transient(err) }
+
+// within reports whether an instant is in the past, and not longer ago than d.
+func (r *round) within(at time.Time, d time.Duration) bool {
+	age := r.now.Sub(at)
+	return age >= 0 && age <= d
 }
 
 // recallPlace takes a target to be where it was found last, where that does: a cluster keeps its groups as long as it
 // lives, and each round that looks for drift finds it anew. It saves the three calls that stand between a new address and
 // its rule, and those that a crowded account has no room for.
 func (r *round) recallPlace(t Target) bool {
-	place, _, ok := r.remembered(t, MaxNext)
-	if ok = ok && r.req.known; ok {
-		r.placed(t, place)
+	rem := r.remembered(t)
+	if r.st.Crowded > 1 {
+		rem.Place.Unlisted = false // EMR has refused the list twice: it may come with the next look for drift
+	}
+	ok := r.req.known && rem.Place.settled() && r.within(rem.Seen, MaxNext)
+	if ok {
+		r.placed(t, rem.Place)
 	}
 	return ok
 }
@@ -171,21 +165,20 @@ func (r *round) recallPlace(t Target) bool {
 // oldPlace takes a target to be where it was found within the last hours, when AWS has no answer now: EMR may be down or
 // crowded while EC2 is not, and nobody should be shut out for that. A command tells its user instead.
 func (r *round) oldPlace(t Target, err error) bool {
-	place, seen, ok := r.remembered(t, PlaceAge)
-	if ok = ok && r.req.unattended && r.Transient != nil && r.Transient(err); ok {
-		place.Warnings = []string{fmt.Sprintf("the cluster could not be looked up, it is taken to be where it was at %s: %v", seen.Format(time.TimeOnly), err)}
-		r.placed(t, place)
+	rem := r.remembered(t)
+	ok := r.req.unattended && r.passes(err) && rem.Place.settled() && r.within(rem.Whole, PlaceAge)
+	if ok {
+		rem.Place.Warnings = []string{fmt.Sprintf("the cluster could not be looked up, it is taken to be where it was at %s: %v", rem.Whole.Format(time.TimeOnly), err)}
+		r.placed(t, rem.Place)
 	}
 	return ok
 }
 
-// remembered is where a target was found last, unless that is too long ago, or something was about to change there.
-func (r *round) remembered(t Target, most time.Duration) (place Place, seen time.Time, ok bool) {
+// remembered is where a target was found last; what is about to change there must be looked at (see [Place.settled]).
+func (r *round) remembered(t Target) Remembered {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rem, ok := r.st.Places[t.key()]
-	age := r.now.Sub(rem.Seen)
-	return rem.Place, rem.Seen, ok && age >= 0 && age <= most && rem.Place.settled()
+	return r.st.Places[t.key()]
 }
 
 func (r *round) placed(t Target, p Place) {
@@ -197,14 +190,14 @@ func (r *round) placed(t Target, p Place) {
 // settled reports whether nothing of a place is about to change: clusters that run, with all of their nodes.
 func (p Place) settled() bool {
 	runs := p.State == "RUNNING" || p.State == "WAITING" || p.Cluster == "" // of several clusters only their nodes are known
-	return runs && !p.Ended && !p.Partial && len(p.Warnings) == 0 && !p.Unclear6 && len(p.Nodes) > 0 &&
+	return runs && !p.Ended && !p.Partial && !p.Unlisted && len(p.Warnings) == 0 && !p.Unclear6 && len(p.Nodes) > 0 &&
 		!slices.ContainsFunc(p.Nodes, func(n Node) bool { return n.State != "RUNNING" })
 }
 
 // observe asks for the own address, once a round. IPv6 only matters to targets that have it, and IPv4 never
 // waits long for it. Behind a VPN the public address does not matter at all.
 func (r *round) observe(ctx context.Context, six bool) {
-	if r.observed || !slices.ContainsFunc(r.selected, func(t Target) bool { return !t.Local }) {
+	if r.observed || !r.observes() {
 		return
 	}
 	if old := r.req.recall; old != nil && !r.observed {
@@ -216,6 +209,11 @@ func (r *round) observe(ctx context.Context, six bool) {
 	for anew := true; anew; {
 		anew = r.ask(ctx, six)
 	}
+}
+
+// observes reports whether the public address matters to any target.
+func (r *round) observes() bool {
+	return slices.ContainsFunc(r.selected, func(t Target) bool { return !t.Local })
 }
 
 // ask asks once. It reports whether that was in vain, because the network has changed meanwhile, and may begin anew.
@@ -373,6 +371,9 @@ func (r *round) target(ctx context.Context, t Target, err error) TargetReport {
 	switch {
 	case err != nil:
 		tr.fail(err)
+		if _, found := r.places[t.key()]; found { // in part: rules are written for it
+			r.temporary(t)
+		}
 	case place.Ended:
 		tr.fail(ErrEnded)
 	case !t.Local && !reachable(place, ipwatch.V4, false) && !reachable(place, ipwatch.V6, false):

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,7 +52,7 @@ func TestStanding(t *testing.T) {
 				l.suspend(15 * time.Hour)
 				l.v4(at(office))
 				l.round(keeper.Request{})
-				if was := l.world.was; len(was) != 2 || len(was[0].Groups) > 0 || tt.want != (len(was[1].Nodes) > 0) {
+				if was := l.world.was; len(was) != 2 || was[0].Stand || tt.want != was[1].Stand {
 					t.Errorf("told of %+v, want %v", was, tt.want)
 				}
 			})
@@ -68,7 +68,7 @@ func TestStandingOfCommands(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 		for i, was := range l.world.was {
-			if anew := i%(keeper.LooksOfCommand+1) == 0; anew != (len(was.Nodes) == 0) {
+			if anew := i%(keeper.LooksOfCommand+1) == 0; anew == was.Stand {
 				t.Errorf("look %d was told of %+v", i, was)
 			}
 		}
@@ -101,7 +101,7 @@ func TestStandingOfTheDaemon(t *testing.T) {
 		d.sleep(30 * time.Hour)
 		var anew []int
 		for i, was := range l.world.was {
-			if len(was.Nodes) == 0 {
+			if !was.Stand {
 				anew = append(anew, i)
 			}
 		}
@@ -128,7 +128,7 @@ func TestStandingOfTheDaemon(t *testing.T) {
 		d = l.run()
 		d.hint(ipwatch.HintAddress)
 		d.sleep(time.Minute)
-		if len(l.world.was) == 0 || len(l.world.was[0].Nodes) == 0 {
+		if len(l.world.was) == 0 || !l.world.was[0].Stand {
 			t.Errorf("in the morning EMR was asked: %+v", l.world.was)
 		}
 		d.stop()
@@ -157,7 +157,7 @@ func TestPartOfAPattern(t *testing.T) {
 		l.good(keeper.Request{})
 		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-2-1 "+home+"/32:22 mine")
 
-		place("1", "3")
+		place("1", "2", "3")
 		l.world.lose = func(call string) error { return failing("resolve", errThrottled)(context.Background(), call) }
 		rep := l.round(keeper.Request{})
 		if err := rep.Failed(); !errors.Is(err, errThrottled) {
@@ -165,9 +165,10 @@ func TestPartOfAPattern(t *testing.T) {
 		}
 		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-2-1 "+home+"/32:22 mine", "sgr-3-1 "+home+"/32:22 mine")
 		l.world.lose = nil
+		place("1", "3")
 		l.world.was = nil
 		l.good(keeper.Request{})
-		if was := l.world.was[0]; len(was.Nodes) != 3 || len(was.Clusters) != 3 || !slices.Equal(was.Uses["sg-2"], []string{"2"}) {
+		if was := l.world.was[0].Place; len(was.Groups) != 3 {
 			t.Errorf("the next look was told of %+v", was)
 		}
 		time.Sleep(sgsync.W + 2*sgsync.Sigma)
@@ -195,6 +196,109 @@ func TestNoSweepOfAPart(t *testing.T) {
 		time.Sleep(sgsync.W + 2*sgsync.Sigma)
 		l.world.places["etl*"] = l.several("1", "2")
 		l.good(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-2-1 "+home+"/32:22 mine")
+	})
+}
+
+// What EMR tells no more, while EC2 says that the nodes run, is a warning and no failure that comes and goes.
+func TestStandingWithoutEMR(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := l.run()
+		d.sleep(2 * time.Hour)
+		l.world.mu.Lock()
+		l.world.denyAnew = errBroken
+		l.world.mu.Unlock()
+		d.sleep(50 * time.Hour)
+		st := l.state()
+		if st.Status.LastError != "" || len(st.Status.Report.Targets[0].Warnings) != 1 {
+			t.Errorf("%q, %v", st.Status.LastError, st.Status.Report.Targets[0].Warnings)
+		}
+		d.stop()
+		for _, line := range l.told() {
+			if strings.Contains(line, keeper.OutcomeFailed) || strings.Contains(line, keeper.OutcomeRecovered) {
+				t.Errorf("the history says %s", line)
+			}
+		}
+	})
+}
+
+// Behind a VPN no public address is looked at; EMR is asked in time all the same, as where another target keeps failing.
+func TestStandingAlwaysAsksAtLast(t *testing.T) {
+	for name, change := range map[string]func(*lab){
+		"a VPN": func(l *lab) { l.Targets[0].Local = true },
+		"another target fails": func(l *lab) {
+			l.Targets = append(l.Targets, target("j-none"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, func(l *lab) {
+				change(l)
+				d := l.run()
+				d.sleep(60 * time.Hour)
+				anew := 0
+				for _, was := range l.world.was {
+					if !was.Stand {
+						anew++
+					}
+				}
+				d.stop()
+				if anew < 2 {
+					t.Errorf("EMR was asked %d times in %d looks", anew, len(l.world.was))
+				}
+			})
+		})
+	}
+}
+
+// Who gives back a pattern's rules is told when not all of its clusters were found.
+func TestRevokePartOfAPattern(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Keeper.Targets[0].Cluster, l.Keeper.Targets[0].NamePattern = "", "etl*"
+		l.world.places["etl*"] = l.several("1", "2")
+		l.good(keeper.Request{})
+		time.Sleep(time.Hour)
+		if err := os.Remove(filepath.Join(l.Store.Dir(), "state.json")); err != nil {
+			t.Fatal(err)
+		}
+		part := l.several("1")
+		part.Partial = true
+		l.world.places["etl*"] = part
+		l.world.lose = func(call string) error { return failing("resolve", errThrottled)(context.Background(), call) }
+		if rep := l.round(keeper.Request{Release: true, Targets: l.Targets}); rep.Failed() == nil {
+			t.Errorf("success, and left %v", l.rules())
+		}
+		l.world.lose = nil
+		l.world.places["etl*"] = l.several("1", "2")
+		l.good(keeper.Request{Release: true, Targets: l.Targets})
+		l.want("rules", l.rules())
+	})
+}
+
+// A rule that is written for a part of a temporary target is known to the rounds after it.
+func TestPartOfATemporaryPattern(t *testing.T) {
+	inLab(t, func(l *lab) {
+		part := l.several("1")
+		part.Partial = true
+		l.world.places["etl*"] = part
+		l.world.lose = func(call string) error { return failing("resolve", errThrottled)(context.Background(), call) }
+		session := as(target(""), func(t *keeper.Target) {
+			t.Label, t.NamePattern, t.Until = "etl*", "etl*", time.Now().Add(time.Hour)
+		})
+		l.round(keeper.Request{Targets: []keeper.Target{session}})
+		l.round(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine")
+	})
+}
+
+// A failure that does not pass leaves nothing of a place, as it always was: the lease ends.
+func TestPartAfterALastingFailure(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Keeper.Targets[0].Cluster, l.Keeper.Targets[0].NamePattern = "", "etl*"
+		l.world.places["etl*"] = l.several("1", "2")
+		l.good(keeper.Request{})
+		l.world.lose = func(call string) error { return failing("resolve", errBroken)(context.Background(), call) }
+		l.v4(at(office))
+		l.round(keeper.Request{})
 		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-2-1 "+home+"/32:22 mine")
 	})
 }

@@ -66,6 +66,7 @@ type Remembered struct {
 	Target Target    `json:"target"`
 	Place  Place     `json:"place"`
 	Seen   time.Time `json:"seen"`
+	Whole  time.Time `json:"whole,omitzero"` // the last time that nothing of it was refused
 }
 
 // Status is what `status` shows.
@@ -92,6 +93,10 @@ func (s *State) fill() {
 		s.Families = fresh.Families
 	}
 	for _, rem := range s.Places { // an older program may have made the keys in another way
+		rem.Place.Looks = max(rem.Place.Looks, 0)
+		if rem.Whole.IsZero() { // of an older program, which kept nothing else
+			rem.Whole = rem.Seen
+		}
 		fresh.Places[rem.Target.key()] = rem
 	}
 	s.Places = fresh.Places
