@@ -81,7 +81,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if req.unattended && k.Store.Paused(k.wall()) != nil {
 		return st.idle(), nil
 	}
-	if err := k.following(req, st); err != nil {
+	if err := k.following(req); err != nil {
 		return Report{}, err
 	}
 	r := &round{Keeper: k, req: req, st: st, miles: milestones{since: req.Since, began: time.Now()}, now: k.wall(), was: st.Status.NextRound, clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
@@ -94,6 +94,11 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	}
 	if err := r.installation(); err != nil {
 		return Report{}, err
+	}
+	if req.Session && req.Release {
+		if r.req.Targets = r.leftOf(req.Targets); len(r.req.Targets) == 0 {
+			return r.rep, nil
+		}
 	}
 	r.gather()
 	r.revoked()
