@@ -169,6 +169,9 @@ func (t Target) key() string {
 	return strings.Join([]string{t.Profile, t.Region, t.Cluster, t.NamePattern, fmt.Sprint(t.ClusterTags), t.SecurityGroup, t.Group, strings.Join(t.Nodes, "+"), fmt.Sprint(t.Port), fmt.Sprint(t.Local)}, "|")
 }
 
+// Same reports whether two targets are one across rounds, whatever they are called and for how long they last.
+func (t Target) Same(o Target) bool { return t.key() == o.key() }
+
 func keysOf(ts []Target) map[string]bool {
 	keys := map[string]bool{}
 	for _, t := range ts {
