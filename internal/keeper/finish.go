@@ -38,13 +38,13 @@ func (r *round) finish(ctx context.Context) error {
 	st.Status.LastRound = r.now
 	shown := r.kept()
 	if whole && r.req.Release && failed == nil {
-		st.Status.Report = Report{} // nothing is held any more
+		st.Status.Report, st.Traces = Report{}, nil // nothing is held any more
 	} else if whole {
 		st.Status.Report = shown
 	} else {
 		st.Status.Report.merge(shown)
 	}
-	r.forget(whole && !r.req.Release && failed == nil)
+	r.forget(whole && !r.req.Release && failed == nil, failed != nil)
 	st.Status.Identity = r.identities()
 	r.enter(before, failed)
 	return r.Store.Save(st)

@@ -10,10 +10,12 @@ import (
 // forget drops what is remembered of targets, groups and rules that nothing leads to any more. Each round does it, also one
 // that is about some targets, or fails: some people never run another, and a cluster of one day must not be in the state for
 // ever. whole: the round has read all groups that there are.
-func (r *round) forget(whole bool) {
+func (r *round) forget(whole, failed bool) {
 	st := r.st
 	known := keysOf(r.all)
-	r.forgetPlaces(known)
+	if !failed { // the clock may be far off
+		r.forgetPlaces(known)
+	}
 	labels, groups := map[string]bool{}, map[string]bool{}
 	for _, t := range r.all {
 		labels[t.Label] = true
@@ -64,20 +66,26 @@ func (r *round) forget(whole bool) {
 	st.Status.Report.Targets = slices.DeleteFunc(st.Status.Report.Targets, func(t TargetReport) bool { return !labels[t.Target] })
 }
 
-// forgetPlaces drops the places of targets that nobody names any more, when all leases there have ended. One stays for
-// each profile and region: there what may be left is found by tag.
+// forgetPlaces drops the places of targets that nobody names any more, when all leases there have ended; what sessions have left is
+// given back by the next round in that region, and is not forgotten. A trace stays: there what may be left is found by tag.
 func (r *round) forgetPlaces(known map[string]bool) {
-	latest := map[cloudKey]string{}
-	where := func(rem Remembered) cloudKey { return cloudKey{rem.Target.Profile, rem.Target.Region} }
 	for key, rem := range r.st.Places {
-		at := where(rem)
-		if old, ok := latest[at]; !ok || rem.Seen.After(r.st.Places[old].Seen) || rem.Seen.Equal(r.st.Places[old].Seen) && key < old {
-			latest[at] = key
-		}
-	}
-	for key, rem := range r.st.Places {
-		if !known[key] && latest[where(rem)] != key && r.now.Sub(rem.Seen) > sgsync.MaxLease {
+		if !known[key] && rem.Target.Until.IsZero() && r.now.Sub(rem.Seen) > sgsync.MaxLease {
 			delete(r.st.Places, key)
+			if t := (Trace{rem.Target.Profile, rem.Target.Region}); !slices.Contains(r.st.Traces, t) {
+				r.st.Traces = append(r.st.Traces, t)
+			}
 		}
 	}
+}
+
+// Trace is a profile and region where rules of ours may be that no place leads to. It stays until a look by tag finds none.
+type Trace struct {
+	Profile string `json:"profile"`
+	Region  string `json:"region"`
+}
+
+// untraced: a look by tag has shown that nothing of ours is there.
+func (s *State) untraced(key cloudKey) {
+	s.Traces = slices.DeleteFunc(s.Traces, func(t Trace) bool { return t == Trace{key.profile, key.region} })
 }

@@ -167,7 +167,9 @@ func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgs
 	for _, rule := range view.Rules {
 		if settled(rule, me, view.AWS) {
 			here[rule.ID] = true
-			r.st.placed(rule.ID, w.id, rule.CIDR)
+			if !r.now.Before(r.st.Blind) {
+				r.st.placed(rule.ID, w.id, rule.CIDR)
+			}
 		}
 	}
 	for id, mem := range r.st.Rules {

@@ -75,6 +75,11 @@ func (r *round) releaseKeys() (keys []cloudKey) {
 	for _, d := range r.departed {
 		add(d.Target)
 	}
+	if r.req.Targets == nil {
+		for _, t := range r.st.Traces {
+			add(Target{Profile: t.Profile, Region: t.Region})
+		}
+	}
 	return keys
 }
 

@@ -91,6 +91,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	}
 	if warning != "" || st.torn {
 		st.Settled = r.now.Add(sgsync.W + sgsync.Sigma) // a call that the file told of may still act, and show
+		st.Blind = st.Settled
 	}
 	if err := r.installation(); err != nil {
 		return Report{}, err
@@ -102,7 +103,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	}
 	r.gather()
 	r.revoked()
-	if len(r.selected) == 0 && len(r.departed) == 0 {
+	if len(r.selected) == 0 && len(r.departed) == 0 && (!req.Release || req.Targets != nil || len(st.Traces) == 0) {
 		return Report{}, ErrNothing
 	}
 	if req.Check {

@@ -20,9 +20,10 @@ type State struct {
 	Places    map[string]Remembered   `json:"places"`    // by Target.key
 	Temporary []Target                `json:"temporary"` // targets of connect sessions
 	Journal   []sgsync.Write          `json:"journal"`
-	Bare      map[string]time.Time    `json:"bare"`              // by rule id, AWS's clock
-	Rules     map[string]RuleMemory   `json:"rules"`             // rules with a lease of ours, by id
-	Swept     map[string]time.Time    `json:"swept"`             // by profile and region: when rules were last looked for by tag
+	Bare      map[string]time.Time    `json:"bare"`  // by rule id, AWS's clock
+	Rules     map[string]RuleMemory   `json:"rules"` // rules with a lease of ours, by id
+	Swept     map[string]time.Time    `json:"swept"` // by profile and region: when rules were last looked for by tag
+	Traces    []Trace                 `json:"traces,omitempty"`
 	Failures  int                     `json:"failures"`          // rounds that failed in a row
 	Crowded   int                     `json:"crowded,omitempty"` // of those, the last for which AWS had no room
 	Lost      map[string][]time.Time  `json:"lost"`              // by group: when somebody else removed a rule of ours there
@@ -34,6 +35,10 @@ type State struct {
 	// them, finds it as it was before the first write of a round that was killed.
 	Log  string `json:"log,omitempty"`
 	torn bool   // lines could not be read
+
+	// Blind is until when reads may not show what a killed round did whose lines were torn. Where a rule is seen until then is not
+	// learnt: the round's own move would count as somebody else's.
+	Blind time.Time `json:"blind,omitzero"`
 
 	Status Status `json:"status"`
 }

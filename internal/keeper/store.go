@@ -255,5 +255,16 @@ func (s *Store) put(f *os.File, name string, data []byte) error {
 		time.Sleep(renameRetry) // a file that somebody reads just now cannot be replaced on Windows
 		err = os.Rename(f.Name(), s.Path(name))
 	}
+	if err == nil {
+		s.syncNames()
+	}
 	return err
+}
+
+// syncNames lets a new name outlive a power cut. Where a system does not sync folders (Windows), there is nothing else to do.
+func (s *Store) syncNames() {
+	if d, err := os.Open(s.dir); err == nil {
+		_ = d.Sync()
+		_ = d.Close()
+	}
 }

@@ -44,6 +44,11 @@ func (r *round) sweep(ctx context.Context) {
 			return
 		}
 	}
+	for _, t := range r.st.Traces {
+		if _, err := r.cloud(ctx, t.Profile, t.Region); err != nil {
+			r.log().Warn("rules could not be looked for by tag", slog.String("region", t.Region), slog.Any("error", err))
+		}
+	}
 	keys := slices.SortedFunc(maps.Keys(r.clouds), cloudKey.compare)
 	for _, key := range keys {
 		cloud := r.clouds[key].cloud
@@ -54,6 +59,9 @@ func (r *round) sweep(ctx context.Context) {
 		if err != nil {
 			r.log().Warn("rules could not be looked for by tag", slog.Any("error", err))
 			continue
+		}
+		if len(held) == 0 {
+			r.st.untraced(key)
 		}
 		for _, id := range slices.Sorted(maps.Keys(held)) {
 			r.leave(key, cloud, id, held[id])

@@ -142,3 +142,81 @@ func TestForgottenPlacesAreGivenBack(t *testing.T) {
 		l.want("rules", l.rules())
 	})
 }
+
+// only `connect`, no daemon and no configuration, two regions, two terminals closed: revoke finds all.
+func TestNothingIsLeftOfSessions(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Targets = nil
+		n := 0
+		session := func(region string, closed bool) {
+			n++
+			id := fmt.Sprintf("j-%d", 10+n)
+			l.world.regions["sg-"+id] = region
+			l.world.cluster(id, "sg-"+id, "203.0.113.10", "")
+			tmp := as(target(id), func(t *keeper.Target) { t.Region, t.Until = region, time.Now().Add(time.Hour).Round(0) })
+			l.good(keeper.Request{Targets: []keeper.Target{tmp}})
+			time.Sleep(10 * time.Minute)
+			if !closed {
+				l.good(keeper.Request{Targets: []keeper.Target{tmp}, Release: true, Session: true})
+			}
+		}
+		session("eu-west-1", true)
+		session("eu-west-1", true)
+		time.Sleep(8 * 24 * time.Hour)
+		session("us-east-1", false)
+		session("eu-west-1", false)
+		_, _ = l.Round(context.Background(), keeper.Request{Release: true})
+		l.want("rules after revoke", l.rules())
+	})
+}
+
+// The configuration names another region now, and what was in the first is forgotten: the daemon finds it by tag, and so does
+// revoke.
+func TestNothingIsLeftElsewhere(t *testing.T) {
+	for _, daemon := range []bool{false, true} {
+		inLab(t, func(l *lab) {
+			l.good(keeper.Request{})
+			l.world.regions["sg-9"] = "us-east-1"
+			l.world.cluster("j-9", "sg-9", "203.0.113.19", "")
+			l.Targets = []keeper.Target{as(target("j-9"), func(t *keeper.Target) { t.Region = "us-east-1" })}
+			time.Sleep(8 * 24 * time.Hour)
+			l.world.cluster("j-2", "sg-2", "203.0.113.11", "")
+			tmp := as(target("j-2"), func(t *keeper.Target) { t.Until = time.Now().Add(time.Hour).Round(0) })
+			l.good(keeper.Request{Targets: []keeper.Target{tmp}})
+			l.good(keeper.Request{Targets: []keeper.Target{tmp}, Release: true, Session: true})
+			if n := len(l.state().Traces); n != 1 {
+				t.Fatalf("%d traces: the test is about a place that is forgotten", n)
+			}
+			if daemon {
+				for range 4 {
+					l.good(keeper.Request{})
+					time.Sleep(25 * time.Hour)
+				}
+				if n := len(l.state().Traces); n != 0 {
+					t.Errorf("%d traces", n)
+				}
+				l.want("rules of the daemon", l.rules(), "sgr-9-1 "+home+"/32:22 mine")
+			}
+			l.good(keeper.Request{Release: true})
+			l.want("rules after revoke", l.rules())
+		})
+	}
+}
+
+// A clock that is a month ahead for one session makes nothing forgotten whose lease lives.
+func TestNothingIsForgottenByAWrongClock(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		l.Targets = nil
+		time.Sleep(time.Hour)
+		l.world.cluster("j-2", "sg-2", "203.0.113.11", "")
+		l.ahead.Store(int64(30 * 24 * time.Hour))
+		tmp := as(target("j-2"), func(t *keeper.Target) { t.Until = l.wall().Add(time.Hour).Round(0) })
+		_, _ = l.Round(context.Background(), keeper.Request{Targets: []keeper.Target{tmp}})
+		_, _ = l.Round(context.Background(), keeper.Request{Targets: []keeper.Target{tmp}, Release: true, Session: true})
+		l.ahead.Store(0)
+		time.Sleep(time.Minute)
+		_, _ = l.Round(context.Background(), keeper.Request{Release: true})
+		l.want("rules after revoke", l.rules())
+	})
+}

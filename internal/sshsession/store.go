@@ -160,22 +160,28 @@ func (s *Store) Forget(instance string) error {
 }
 
 // thin drops the instances that were added the longest time ago until the lines have at most this many bytes: clusters come and
-// go, and a file that is too large would let nobody in any more. One of them that still lives is verified anew. What somebody
-// wrote by hand stays, and so does the instance that is being added.
+// go, and a file that is too large would let nobody in any more. Those that the console told go first, since one of them that
+// still lives is verified anew by itself; what a person vouched for goes last. What somebody wrote by hand stays, and so
+// does the instance that is being added.
 func thin(lines []storeLine, most int, but string) []storeLine {
 	size := 0
 	added, length := map[string]time.Time{}, map[string]int{}
-	kept := map[string]bool{but: true}
+	kept, vouched := map[string]bool{but: true}, map[string]int{}
 	for _, l := range lines {
 		n := len(l.text) + 1
 		size += n
 		length[l.instance] += n
 		kept[l.instance] = kept[l.instance] || l.instance == "" || l.pin.Origin == "" || l.pin.Added.IsZero()
+		if o := l.pin.Origin; o != OriginConsole && o != OriginConsoleLatest {
+			vouched[l.instance] = 1
+		}
 		if l.pin.Added.After(added[l.instance]) {
 			added[l.instance] = l.pin.Added
 		}
 	}
-	oldest := slices.SortedFunc(maps.Keys(added), func(a, b string) int { return cmp.Or(added[a].Compare(added[b]), strings.Compare(a, b)) })
+	oldest := slices.SortedFunc(maps.Keys(added), func(a, b string) int {
+		return cmp.Or(vouched[a]-vouched[b], added[a].Compare(added[b]), strings.Compare(a, b))
+	})
 	gone := map[string]bool{}
 	for _, id := range oldest {
 		if size <= most {

@@ -319,7 +319,18 @@ func TestStoreOfYears(t *testing.T) {
 	if err := os.WriteFile(s.Path(), []byte(b.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	const vouched = "i-0123456789abcdef0" // older than all, and verified by a person
+	b.Reset()
+	fmt.Fprintf(&b, "%s %s trusted 2019-01-01T00:00:00Z\n", vouched, line)
+	if f, err := os.OpenFile(s.Path(), os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		t.Fatal(err)
+	} else if _, err = f.WriteString(b.String()); err != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
 	mustAdd(t, s, id(n), sshsession.OriginAsked, key)
+	if len(storedKeys(t, s, vouched)) != 1 {
+		t.Error("a key that a person has verified goes before those of the console")
+	}
 	data, err := os.ReadFile(s.Path())
 	if err != nil {
 		t.Fatal(err)
@@ -336,7 +347,7 @@ func TestStoreOfYears(t *testing.T) {
 		}
 	}
 	ids, err := s.Instances()
-	if err != nil || ids[1] != id(n-len(ids)+2) { // id(0), and the latest without a gap
+	if err != nil || ids[1] != id(n-len(ids)+3) { // id(0), the latest without a gap
 		t.Errorf("%d instances from %s on, %v", len(ids), ids[1], err)
 	}
 }
