@@ -36,7 +36,6 @@ func TestRevokeAllMineHalfFailed(t *testing.T) {
 
 // Who names a cluster means its sessions on other nodes, ports and profiles too, and nobody else's.
 func TestSessionsTo(t *testing.T) {
-
 	store, err := keeper.OpenStore(t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)

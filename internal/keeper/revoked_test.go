@@ -63,6 +63,22 @@ func TestRevokedPort(t *testing.T) {
 	})
 }
 
+// That the daemon looks after what could not be given back is nobody's word that a session may have it again.
+func TestRevokedHalf(t *testing.T) {
+	inLab(t, func(l *lab) {
+		defer l.session()()
+		mine := as(temporary("j-1"), func(t *keeper.Target) { t.Port = 2222 })
+		l.good(keeper.Request{Targets: []keeper.Target{mine}})
+		l.world.failWith(failing("revoke", errThrottled))
+		l.round(keeper.Request{Release: true})
+		l.world.failWith(nil)
+		l.good(keeper.Request{})
+		if err := l.follow(mine); !errors.Is(err, keeper.ErrRevoked) {
+			t.Error(err)
+		}
+	})
+}
+
 // A revoke of everything is about every session, also one whose rule the daemon has given back before, and after the state or the
 // note itself was lost.
 func TestRevokedWhenNothingIsKnown(t *testing.T) {

@@ -26,14 +26,20 @@ func (r *round) revoked() {
 		return
 	}
 	was := r.Store.revoked()
-	now := slices.Clone(was)
+	if !r.req.Release && len(was) == 0 {
+		return
+	}
+	now, about := slices.Clone(was), r.req.Targets
+	if about == nil {
+		about = r.Targets // that the daemon renews a temporary one for its session is nobody's word
+	}
 	switch {
 	case !r.Store.Sessions():
 		now = nil
 	case r.req.Release && r.req.Targets == nil:
 		now = now.add(word{All: true}) // also what the state knows no more: a session may have slept past its target's end
 	default:
-		for _, t := range r.selected {
+		for _, t := range about {
 			if r.req.Release {
 				now = now.add(word{Subject: t.subject()})
 			} else if now.has(t) {
