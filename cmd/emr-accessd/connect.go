@@ -46,6 +46,7 @@ shows a list to pick from.
 
 A cluster that is not in the configuration needs none: its rule is given back at
 the end of the session, unless the daemon runs, or --keep or --for says otherwise.
+So is a rule for another --port or --group than the configuration has.
 
 When your address changes under a session, the rule is put in place again, and you are
 told. With --reconnect a session whose link is lost comes back by itself, as a new shell.

@@ -126,6 +126,12 @@ func (a *app) prepare(ctx context.Context, arg string, f stay) (_ *prepared, err
 		}
 		p.patience = bootTime
 	}
+	// What flags have made of a target of the configuration, no daemon keeps: it is the session's own, as any other.
+	k.Targets = a.written()
+	if p.target.Until.IsZero() && !slices.ContainsFunc(k.Targets, p.target.Same) {
+		p.target.Until = time.Now()
+		_, p.target.Lease = f.lasts(a.cfg.Rules)
+	}
 	p.target = f.begin(p.target, a.cfg.Rules)
 	surviveReaders()
 	if p.end, err = a.session(ctx, k, p.target); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,27 +70,28 @@ func (a *app) revoke(ctx context.Context, args []string, mine, dry bool) error {
 	return a.verdict(rep, dry)
 }
 
-// sessionsTo are the temporary targets of the same clusters, for other nodes or ports: whoever names a cluster means those too.
+// sessionsTo are the temporary targets that bear the same names, for other nodes, ports or profiles: whoever names a cluster
+// means those too.
 func sessionsTo(store *keeper.Store, targets []keeper.Target) (more []keeper.Target) {
 	st, _ := store.Load()
 	for _, o := range st.Temporary {
-		if slices.ContainsFunc(targets, func(t keeper.Target) bool {
-			return t.Label == o.Label && t.Profile == o.Profile && t.Region == o.Region && !(slices.Equal(t.Nodes, o.Nodes) && t.Port == o.Port)
-		}) {
+		named := slices.ContainsFunc(targets, func(t keeper.Target) bool { return t.Label == o.Label })
+		if named && !slices.ContainsFunc(targets, o.Same) {
 			more = append(more, o)
 		}
 	}
 	return more
 }
 
-// giveBackAll gives back what other computers of the user hold, too, before the state forgets where that may be.
+// giveBackAll gives back what other computers of the user hold, too, before the state forgets where that may be. This one's
+// own is given back whatever became of that: only then do the sessions that are open know of it.
 func (a *app) giveBackAll(ctx context.Context, k *keeper.Keeper, targets []keeper.Target, mine, dry bool) (rep keeper.Report, err error) {
 	if mine {
-		if rep, err = k.ReleaseMine(ctx, nil, dry); err != nil || dry || rep.Failed() != nil {
+		if rep, err = k.ReleaseMine(ctx, nil, dry); dry {
 			return rep, err
 		}
 	}
-	own, err := k.Round(ctx, keeper.Request{Targets: targets, Release: true, DryRun: dry})
+	own, failed := k.Round(ctx, keeper.Request{Targets: targets, Release: true, DryRun: dry})
 	own.Targets = append(rep.Targets, own.Targets...)
-	return own, err
+	return own, cmp.Or(err, failed)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/config"
@@ -19,7 +18,7 @@ import (
 const renewSession = 20 * time.Minute
 
 // session keeps a temporary target alive while connected. The returned func ends it: the rule is given back
-// when no daemon runs, no other session to the same target is open, and nobody was promised more time.
+// when no daemon works, no other session to the same target is open, and nobody was promised more time.
 func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target) (end func(), err error) {
 	// Who holds this lock has a session open: the daemon looks behind the NAT more often then.
 	open := flock.New(k.Store.Path(keeper.SessionsLock), flock.SetPermissions(0o600))
@@ -60,14 +59,12 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target) (e
 		<-done
 		_ = lock.Unlock()
 		last, err := lock.TryLock()
-		if err != nil || !last || k.Store.Running() {
+		if err != nil || !last || k.Store.Running() && k.Store.Paused(time.Now()) == nil {
 			return
 		}
 		defer func() { _ = lock.Unlock() }()
 		st, _ := k.Store.Load()
-		if left := toGiveBack(k, st.Temporary, t, time.Now()); len(left) > 0 {
-			a.giveBack(k, left)
-		}
+		a.giveBack(k, toGiveBack(k, st.Temporary, t))
 	}, nil
 }
 
@@ -109,12 +106,16 @@ func tidySessions(k *keeper.Keeper) {
 	}
 }
 
-// toGiveBack are the temporary targets that the last session to a cluster gives back at its end: also those of sessions to
-// other nodes, which could not be the last, and none that somebody was promised for longer.
-func toGiveBack(k *keeper.Keeper, all []keeper.Target, t keeper.Target, now time.Time) []keeper.Target {
-	return slices.DeleteFunc(slices.Clone(all), func(o keeper.Target) bool {
-		return sessionPath(k, o) != sessionPath(k, t) || o.Kept.After(now)
-	})
+// toGiveBack are the temporary targets that the last session to a cluster gives back at its end: its own, also when its time
+// was over, and those of sessions to other nodes, which could not be the last. The round leaves out what somebody was promised.
+func toGiveBack(k *keeper.Keeper, all []keeper.Target, t keeper.Target) []keeper.Target {
+	left := []keeper.Target{t}
+	for _, o := range all {
+		if sessionPath(k, o) == sessionPath(k, t) && !o.Same(t) {
+			left = append(left, o)
+		}
+	}
+	return left
 }
 
 // following is what an open session asks for by itself: that the rule stands, and a temporary one for an hour from now.

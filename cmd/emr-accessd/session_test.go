@@ -58,8 +58,8 @@ func TestBegin(t *testing.T) {
 	}
 }
 
-// The last session to a cluster gives back what was for sessions alone, to whichever node, and nothing that somebody was
-// promised for longer.
+// The last session to a cluster gives back its own rule, also where the state knows it no more, and what sessions to other
+// nodes have left.
 func TestToGiveBack(t *testing.T) {
 	store, err := keeper.OpenStore(t.TempDir(), "")
 	if err != nil {
@@ -67,14 +67,14 @@ func TestToGiveBack(t *testing.T) {
 	}
 	k, now := &keeper.Keeper{Store: store}, time.Now()
 	mine := keeper.Target{Label: "j-1", Port: 22, Until: now.Add(time.Hour)}
-	core, kept, over, other := mine, mine, mine, mine
+	core, longer, other := mine, mine, mine
 	core.Nodes, core.Until = []string{"core"}, now.Add(2*time.Hour)
-	kept.Port, kept.Kept = 2222, now.Add(time.Minute)
-	over.Port, over.Kept = 2223, now.Add(-time.Minute)
+	longer.Until = now.Add(2 * time.Hour)
 	other.Label = "j-2"
-	got := toGiveBack(k, []keeper.Target{mine, core, kept, over, other}, mine, now)
-	if want := []keeper.Target{mine, core, over}; !reflect.DeepEqual(got, want) {
-		t.Errorf("given back: %+v, want %+v", got, want)
+	for name, all := range map[string][]keeper.Target{"known": {longer, core, other}, "forgotten": {core, other}} {
+		if got, want := toGiveBack(k, all, mine), []keeper.Target{mine, core}; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: given back: %+v, want %+v", name, got, want)
+		}
 	}
 }
 

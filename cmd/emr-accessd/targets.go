@@ -32,6 +32,14 @@ func (a *app) targets() ([]keeper.Target, error) {
 	return out, nil
 }
 
+// written are the targets of the configuration without the flags: those that a daemon keeps.
+func (a *app) written() (out []keeper.Target) {
+	for _, t := range a.cfg.Targets {
+		out = append(out, keeperTarget(t, a.cfg.Rules.Lease))
+	}
+	return out
+}
+
 // checkTarget lets the configuration's own checks look at what flags made of a target.
 func (a *app) checkTarget(t config.Target) error {
 	c := a.cfg

@@ -81,7 +81,7 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if req.unattended && k.Store.Paused(k.wall()) != nil {
 		return st.idle(), nil
 	}
-	if err := k.following(req, st); err != nil {
+	if err := k.following(req); err != nil {
 		return Report{}, err
 	}
 	r := &round{Keeper: k, req: req, st: st, miles: milestones{since: req.Since, began: time.Now()}, now: k.wall(), was: st.Status.NextRound, clouds: map[cloudKey]*cloudOnce{}, places: map[string]Place{},
@@ -95,6 +95,11 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	}
 	if err := r.installation(); err != nil {
 		return Report{}, err
+	}
+	if req.Session && req.Release {
+		if r.req.Targets = r.leftOf(req.Targets); len(r.req.Targets) == 0 {
+			return r.rep, nil
+		}
 	}
 	r.gather()
 	r.revoked()
@@ -164,6 +169,9 @@ type round struct {
 func (t Target) key() string {
 	return strings.Join([]string{t.Profile, t.Region, t.Cluster, t.NamePattern, fmt.Sprint(t.ClusterTags), t.SecurityGroup, t.Group, strings.Join(t.Nodes, "+"), fmt.Sprint(t.Port), fmt.Sprint(t.Local)}, "|")
 }
+
+// Same reports whether two targets are one across rounds, whatever they are called and for how long they last.
+func (t Target) Same(o Target) bool { return t.key() == o.key() }
 
 func keysOf(ts []Target) map[string]bool {
 	keys := map[string]bool{}

@@ -16,10 +16,9 @@ type State struct {
 	Version      int    `json:"version"`
 	Installation string `json:"installation,omitempty"` // only when it is not the derived one
 
-	Families  map[string]FamilyMemory `json:"families"`          // by family and Target.key
-	Places    map[string]Remembered   `json:"places"`            // by Target.key
-	Temporary []Target                `json:"temporary"`         // targets of connect sessions
-	Revoked   []string                `json:"revoked,omitempty"` // Target.key of what a person has given back while sessions were open
+	Families  map[string]FamilyMemory `json:"families"`  // by family and Target.key
+	Places    map[string]Remembered   `json:"places"`    // by Target.key
+	Temporary []Target                `json:"temporary"` // targets of connect sessions
 	Journal   []sgsync.Write          `json:"journal"`
 	Bare      map[string]time.Time    `json:"bare"`  // by rule id, AWS's clock
 	Rules     map[string]RuleMemory   `json:"rules"` // rules with a lease of ours, by id
