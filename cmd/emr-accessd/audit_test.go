@@ -116,7 +116,7 @@ func TestAuditHeadline(t *testing.T) {
 	}{
 		{reach(sgsync.ReachPublic, true, true), true, "open", "Port 22 is open to everybody."},
 		{reach(sgsync.ReachPublic, true, true), false, "open", "Port 22 is open to everybody."},
-		{reach(sgsync.ReachPublic, true, false), true, "open", "Port 22 is open to whoever reaches a private address of the nodes: from the VPC, a VPN or a peering."},
+		{reach(sgsync.ReachPublic, true, false), true, "open", "Port 22 is open to whoever reaches a private address of the nodes: from the VPC, a VPN, a peering or by a load balancer."},
 		{reach(sgsync.ReachPublic, false, false), true, "shut", "Port 22 is open to the networks and groups below, and to nobody else."},
 		{reach(sgsync.ReachHost, true, true), true, "shut", "Port 22 is open to the networks and groups below, and to nobody else."},
 		{reach(sgsync.ReachHost, true, true), false, "part", "No rule that could be read opens port 22 to everybody, but not everything could be read."},
