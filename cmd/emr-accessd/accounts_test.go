@@ -27,6 +27,12 @@ func newOtherAccount(env *testscript.Env) *otherAccount {
 	return o
 }
 
+// second VAR ADDRESS: a cluster begins in the first one's groups, whose node has a public address for its second private one alone.
+func cmdSecond(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	ts.Setenv(args[0], w.sim.AddCluster(awssim.ClusterSpec{Name: "second", MasterGroup: w.master, CoreGroup: w.core, Nodes: []awssim.NodeSpec{{SecondPublicIP: args[1]}}}))
+}
+
 // start NAME VAR [additional] [tag=value]: a cluster begins, with groups of its own; VAR and VAR_GROUP hold the ids.
 func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	w := worldOf(ts)

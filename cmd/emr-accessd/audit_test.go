@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,7 +117,7 @@ func TestAuditHeadline(t *testing.T) {
 	}{
 		{reach(sgsync.ReachPublic, true, true), true, "open", "Port 22 is open to everybody."},
 		{reach(sgsync.ReachPublic, true, true), false, "open", "Port 22 is open to everybody."},
-		{reach(sgsync.ReachPublic, true, false), true, "open", "Port 22 is open to whoever reaches a private address of the nodes: from the VPC, a VPN or a peering."},
+		{reach(sgsync.ReachPublic, true, false), true, "open", "Port 22 is open to whoever reaches a private address of the nodes: from the VPC, a VPN, a peering or by a load balancer."},
 		{reach(sgsync.ReachPublic, false, false), true, "shut", "Port 22 is open to the networks and groups below, and to nobody else."},
 		{reach(sgsync.ReachHost, true, true), true, "shut", "Port 22 is open to the networks and groups below, and to nobody else."},
 		{reach(sgsync.ReachHost, true, true), false, "part", "No rule that could be read opens port 22 to everybody, but not everything could be read."},
@@ -126,6 +127,23 @@ func TestAuditHeadline(t *testing.T) {
 		text, class := headline(auditTarget{AuditResult: sgsync.AuditResult{Port: 22, Reach: tt.reach, Complete: tt.complete}})
 		if text != tt.text || class != tt.class {
 			t.Errorf("%+v: %s: %s", tt, class, text)
+		}
+	}
+}
+
+// The picture tells of public addresses where any node of a role has one.
+func TestAuditRoleAddresses(t *testing.T) {
+	node := func(role, public string) sgsync.AuditNode {
+		n := sgsync.AuditNode{Role: role}
+		if public != "" {
+			n.Public4 = netip.MustParseAddr(public)
+		}
+		return n
+	}
+	at := auditTarget{AuditResult: sgsync.AuditResult{Nodes: []sgsync.AuditNode{node("primary", ""), node("core", ""), node("core", "192.0.2.7"), node("core", "192.0.2.8")}}}
+	for role, want := range map[string]string{"primary": "no public address", "core": "192.0.2.7", "task": ""} {
+		if got := roleSub(at, role); got != want {
+			t.Errorf("%s: %q, want %q", role, got, want)
 		}
 	}
 }

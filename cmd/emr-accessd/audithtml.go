@@ -142,7 +142,7 @@ func headline(t auditTarget) (text, class string) {
 	case i >= 0:
 		return fmt.Sprintf("Port %d is open to %s.", t.Port, t.Reach[i].Who), "open"
 	case slices.ContainsFunc(t.Reach, func(e sgsync.Reach) bool { return public(e) && e.Effective }):
-		return fmt.Sprintf("Port %d is open to whoever reaches a private address of the nodes: from the VPC, a VPN or a peering.", t.Port), "open"
+		return fmt.Sprintf("Port %d is open to whoever reaches a private address of the nodes: from the VPC, a VPN, a peering or by a load balancer.", t.Port), "open"
 	case !t.Complete:
 		return fmt.Sprintf("No rule that could be read opens port %d to everybody, but not everything could be read.", t.Port), "part"
 	case len(t.Reach) == 0:

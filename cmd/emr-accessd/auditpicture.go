@@ -177,7 +177,8 @@ func roleTitle(t auditTarget, role string) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
-func roleSub(t auditTarget, role string) string {
+// roleSub tells the public addresses of the first node of a role that has any.
+func roleSub(t auditTarget, role string) (none string) {
 	for _, n := range t.Nodes {
 		if n.Role != role {
 			continue
@@ -188,10 +189,10 @@ func roleSub(t auditTarget, role string) string {
 				parts = append(parts, a)
 			}
 		}
-		if len(parts) == 0 {
-			return "no public address"
+		if len(parts) > 0 {
+			return strings.Join(parts, ", ")
 		}
-		return strings.Join(parts, ", ")
+		none = "no public address"
 	}
-	return ""
+	return none
 }

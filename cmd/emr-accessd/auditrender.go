@@ -120,7 +120,7 @@ func reachNote(e sgsync.Reach) string {
 	case !e.Effective:
 		parts = append(parts, "no node has such an address")
 	case e.Kind == sgsync.ReachPublic && !e.Exposed:
-		parts = append(parts, "no node has a public address")
+		parts = append(parts, "no node has a public address of its own")
 	}
 	switch {
 	case len(e.Holders) > 0:

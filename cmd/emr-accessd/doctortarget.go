@@ -291,7 +291,7 @@ func (p *patient) lookAtGroups(ctx context.Context) finding {
 		if nics, err := p.client.InterfacesOf(ctx, []string{id}); err == nil && len(nics) > 0 {
 			p.nic = nics[0]
 			for _, n := range nics { // the one that is connected to
-				if n.Public4 == p.host.Addr() || n.Private4 == p.host.Addr() || slices.Contains(n.V6, p.host.Addr()) {
+				if slices.Contains(slices.Concat(n.Public4, n.Private4, n.V6), p.host.Addr()) {
 					p.nic = n
 				}
 			}

@@ -80,6 +80,7 @@ func TestScripts(t *testing.T) {
 			"left":      cmdLeft,
 			"signin":    cmdSignIn,
 			"start":     cmdStart,
+			"second":    cmdSecond,
 			"end":       cmdEnd,
 			"crowd":     cmdCrowd,
 			"rules":     cmdRules,

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 
 	"github.com/emr-accessd/emr-accessd/internal/awsclient"
@@ -151,26 +153,25 @@ func (s *surveyor) nodes(ctx context.Context, cl awsclient.Cluster, nodes []awsc
 	}
 	var found []awsclient.Interface
 	var err error
+	unread := false
 	if len(ids) > 0 {
 		if found, err = s.c.InterfacesOf(ctx, ids); err != nil {
+			unread = true
 			if err = s.miss("all network interfaces of the nodes", err); err != nil {
 				return err
 			}
 		}
 	}
 	for _, n := range nodes {
-		an := sgsync.AuditNode{Instance: n.Instance, Role: n.Role, Public4: n.Public4, Private4: n.Private4, V6: n.V6, Groups: slices.Clone(n.Groups), Unclear: n.Detail != nil}
+		an := sgsync.AuditNode{Instance: n.Instance, Role: n.Role, Public4: n.Public4, Private4: n.Private4, V6: n.V6, Groups: slices.Clone(n.Groups)}
+		// Without the interfaces only the addresses of the first one are known, and of those the primary ones.
+		an.Unclear = n.Detail != nil || unread
 		for _, i := range found {
 			if i.Instance != n.Instance {
 				continue
 			}
 			an.Groups, an.Unclear = append(an.Groups, i.Groups...), false
-			if !an.V6.IsValid() && len(i.V6) > 0 {
-				an.V6 = i.V6[0]
-			}
-			if !an.Public4.IsValid() {
-				an.Public4 = i.Public4
-			}
+			an.V6, an.Public4 = cmp.Or(an.V6, firstAddr(i.V6)), cmp.Or(an.Public4, firstAddr(i.Public4))
 		}
 		if len(an.Groups) == 0 {
 			an.Groups = groupsFromEMR(cl, []string{n.Role})
@@ -200,17 +201,19 @@ func (s *surveyor) plainGroup(ctx context.Context, id string) error {
 		s.Nodes = []sgsync.AuditNode{{Instance: "unknown", Groups: []string{id}, Unclear: true}}
 	}
 	for _, i := range found {
-		n := sgsync.AuditNode{Instance: i.Instance, Public4: i.Public4, Private4: i.Private4, Groups: i.Groups}
-		if n.Instance == "" {
-			n.Instance = i.ID
-		}
-		if len(i.V6) > 0 {
-			n.V6 = i.V6[0]
-		}
-		s.Nodes = append(s.Nodes, n)
+		s.Nodes = append(s.Nodes, sgsync.AuditNode{Instance: cmp.Or(i.Instance, i.ID), Public4: firstAddr(i.Public4), Private4: firstAddr(i.Private4),
+			V6: firstAddr(i.V6), Groups: i.Groups})
 	}
 	if err := s.groups(ctx, []string{id}, []string{id}); err != nil {
 		return err
 	}
 	return s.rest(ctx)
+}
+
+// firstAddr is the zero Addr for none.
+func firstAddr(list []netip.Addr) netip.Addr {
+	if len(list) == 0 {
+		return netip.Addr{}
+	}
+	return list[0]
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -81,11 +80,7 @@ func (s *surveyor) members(ctx context.Context, id string) (out []sgsync.AuditMe
 		if m.Name == "" {
 			m.Name = i.ID
 		}
-		for _, addr := range append([]netip.Addr{i.Private4}, i.V6...) { // a reference means private addresses
-			if addr.IsValid() {
-				m.Addrs = append(m.Addrs, addr)
-			}
-		}
+		m.Addrs = slices.Concat(i.Private4, i.V6) // a reference means private addresses
 		out = append(out, m)
 	}
 	return out, nil

@@ -21,7 +21,7 @@ func TestSimInterfaces(t *testing.T) {
 			t.Fatalf("%+v, %v", found, err)
 		}
 		i := slices.IndexFunc(found, func(i awsclient.Interface) bool { return i.Instance == w.nodes[0].InstanceID })
-		if n := found[i]; n.Public4.String() != "198.51.100.10" || n.Private4.String() != w.nodes[0].PrivateIP || !slices.Equal(n.V6, []netip.Addr{netip.MustParseAddr("2001:db8:1::10")}) || !slices.Equal(n.Groups, []string{w.master}) {
+		if n := found[i]; !slices.Equal(n.Public4, []netip.Addr{netip.MustParseAddr("198.51.100.10")}) || !slices.Equal(n.Private4, []netip.Addr{netip.MustParseAddr(w.nodes[0].PrivateIP)}) || !slices.Equal(n.V6, []netip.Addr{netip.MustParseAddr("2001:db8:1::10")}) || !slices.Equal(n.Groups, []string{w.master}) {
 			t.Errorf("%+v", n)
 		}
 		in, err := c.InterfacesIn(ctx, w.core)
@@ -36,6 +36,45 @@ func TestSimInterfaces(t *testing.T) {
 		_, err = c.InterfacesIn(ctx, "")
 		wantKind(t, err, awsclient.BadRequest)
 	})
+}
+
+// An Elastic IP address of a secondary private address makes a node reachable as any other does.
+func TestSimSecondAddress(t *testing.T) {
+	inBubble(t, func(t *testing.T, w simWorld, c *awsclient.Client) {
+		id := w.AddCluster(awssim.ClusterSpec{Name: "second", MasterGroup: w.master, CoreGroup: w.core, Nodes: []awssim.NodeSpec{
+			{PrivateIP: "10.0.0.1", SecondPublicIP: "198.51.100.20"}, {PrivateIP: "10.0.0.2", PublicIP: "198.51.100.21", SecondPublicIP: "198.51.100.22"},
+		}})
+		for i, want := range []string{"[198.51.100.20] [10.0.0.1 10.0.0.129]", "[198.51.100.21 198.51.100.22] [10.0.0.2 10.0.0.130]"} {
+			found, err := c.InterfacesOf(t.Context(), []string{w.Nodes(id)[i].InstanceID})
+			if err != nil || len(found) != 1 {
+				t.Fatalf("%+v, %v", found, err)
+			}
+			if got := fmt.Sprint(found[0].Public4, found[0].Private4); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+	})
+}
+
+// What EC2 leaves out, or writes in another order, is no address and no end.
+func TestInterfaceAddresses(t *testing.T) {
+	for body, want := range map[string]string{
+		`<privateIpAddress>10.0.0.1</privateIpAddress><association><publicIp>192.0.2.1</publicIp></association>`:                                                                                      "[192.0.2.1] [10.0.0.1]",
+		`<privateIpAddressesSet><item><privateIpAddress>10.0.0.2</privateIpAddress><association><publicIp>192.0.2.2</publicIp></association></item><item/></privateIpAddressesSet>`:                   "[192.0.2.2] [10.0.0.2]",
+		`<privateIpAddress>10.0.0.1</privateIpAddress><privateIpAddressesSet><item><association/></item><item><association><publicIp>x</publicIp></association></item></privateIpAddressesSet>`:       "[] [10.0.0.1]",
+		`<association><publicIp>192.0.2.1</publicIp></association><privateIpAddressesSet><item><association><publicIp>192.0.2.1</publicIp></association></item></privateIpAddressesSet>`:              "[192.0.2.1] []",
+		`<privateIpAddressesSet><item><association><publicIp>192.0.2.2</publicIp></association></item></privateIpAddressesSet><association><publicIp>192.0.2.1</publicIp></association>`:              "[192.0.2.1 192.0.2.2] []",
+		`<privateIpAddressesSet><item><privateIpAddress>10.0.0.2</privateIpAddress></item></privateIpAddressesSet><privateIpAddress>10.0.0.1</privateIpAddress><status>in-use</status><association/>`: "[] [10.0.0.1 10.0.0.2]",
+	} {
+		client := open(t, newCanned().on("DescribeNetworkInterfaces", xmlAnswer(`<DescribeNetworkInterfacesResponse><networkInterfaceSet><item>`+body+`</item></networkInterfaceSet></DescribeNetworkInterfacesResponse>`)))
+		found, err := client.InterfacesOf(t.Context(), []string{"i-000000000000000b1"})
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %+v, %v", body, found, err)
+		}
+		if got := fmt.Sprint(found[0].Public4, found[0].Private4); got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+	}
 }
 
 func TestSimPrefixLists(t *testing.T) {

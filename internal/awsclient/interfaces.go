@@ -23,8 +23,8 @@ type Interface struct {
 	Subnet   string // subnet-…
 	VPC      string // vpc-…
 	Groups   []string
-	Public4  netip.Addr // the zero Addr where it has none
-	Private4 netip.Addr
+	Public4  []netip.Addr // of all its private addresses, that of the primary one first
+	Private4 []netip.Addr // the primary one first
 	V6       []netip.Addr
 }
 
@@ -84,13 +84,13 @@ func (c *Client) interfaces(ctx context.Context, filter string, values []string,
 }
 
 func interfaceOf(in ec2types.NetworkInterface) Interface {
-	out := Interface{ID: aws.ToString(in.NetworkInterfaceId), Private4: addr(in.PrivateIpAddress),
-		Subnet: aws.ToString(in.SubnetId), VPC: aws.ToString(in.VpcId)}
+	out := Interface{ID: aws.ToString(in.NetworkInterfaceId), Subnet: aws.ToString(in.SubnetId), VPC: aws.ToString(in.VpcId)}
 	if in.Attachment != nil {
 		out.Instance = aws.ToString(in.Attachment.InstanceId)
 	}
-	if in.Association != nil {
-		out.Public4 = addr(in.Association.PublicIp)
+	out.address(in.PrivateIpAddress, in.Association)
+	for _, a := range in.PrivateIpAddresses { // the primary one is among them
+		out.address(a.PrivateIpAddress, a.Association)
 	}
 	for _, g := range in.Groups {
 		out.Groups = append(out.Groups, aws.ToString(g.GroupId))
@@ -101,4 +101,18 @@ func interfaceOf(in ec2types.NetworkInterface) Interface {
 		}
 	}
 	return out
+}
+
+// address notes a private address and the public one that leads to it. Each private address, secondary ones included,
+// can have an Elastic IP address (EC2 API Reference, NetworkInterfacePrivateIpAddress).
+func (i *Interface) address(private *string, public *ec2types.NetworkInterfaceAssociation) {
+	if a := addr(private); a.IsValid() && !slices.Contains(i.Private4, a) {
+		i.Private4 = append(i.Private4, a)
+	}
+	if public == nil {
+		return
+	}
+	if a := addr(public.PublicIp); a.IsValid() && !slices.Contains(i.Public4, a) {
+		i.Public4 = append(i.Public4, a)
+	}
 }

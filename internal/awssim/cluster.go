@@ -44,7 +44,9 @@ type NodeSpec struct {
 	PublicIP  string // "" means none
 	PrivateIP string // "" makes one in the subnet
 	IPv6      string // "" means none
-	PublicDNS string // "" means EC2's name for PublicIP; set it to where the node can really be reached
+	// SecondPublicIP is an Elastic IP address of a secondary private address of the node; "" means that it has none.
+	SecondPublicIP string
+	PublicDNS      string // "" means EC2's name for PublicIP; set it to where the node can really be reached
 	// State is EMR's: "PROVISIONING", "BOOTSTRAPPING", "RUNNING" (also for "") or "TERMINATED".
 	State string
 	// Console is what GetConsoleOutput answers (not base64). EC2 keeps the last 64 KB.
@@ -58,6 +60,7 @@ type Node struct {
 	NodeSpec
 	InstanceID string   // i-…
 	Cluster    string   // j-…
+	second     string   // the secondary private address
 	Subnet     string   // subnet-…
 	VPC        string   // vpc-…
 	Groups     []string // the security groups on its network interface
@@ -141,6 +144,11 @@ func (s *Sim) addNode(c *cluster, spec NodeSpec) *Node {
 		base := netip.MustParsePrefix(s.subnets[c.Subnet].cidr).Addr().As4()
 		base[3] = byte(10 + len(s.nodes)%240)
 		n.PrivateIP = netip.AddrFrom4(base).String()
+	}
+	if n.SecondPublicIP != "" {
+		base := netip.MustParseAddr(n.PrivateIP).As4()
+		base[3] ^= 0x80 // no node of a small cluster is there
+		n.second = netip.AddrFrom4(base).String()
 	}
 	s.nodes[n.InstanceID] = n
 	return n

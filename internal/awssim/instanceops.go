@@ -37,6 +37,13 @@ type associationXML struct {
 	OwnerID   string `xml:"ipOwnerId"`
 }
 
+type privateAddressXML struct {
+	PrivateIP   string          `xml:"privateIpAddress"`
+	PrivateDNS  string          `xml:"privateDnsName"`
+	Primary     bool            `xml:"primary"`
+	Association *associationXML `xml:"association"`
+}
+
 type attachmentXML struct {
 	InstanceID  string `xml:"instanceId,omitempty"`
 	DeviceIndex int    `xml:"deviceIndex"`
@@ -48,17 +55,18 @@ type ipv6AddressXML struct {
 }
 
 type interfaceXML struct {
-	ID            string                `xml:"networkInterfaceId"`
-	SubnetID      string                `xml:"subnetId"`
-	VPCID         string                `xml:"vpcId"`
-	OwnerID       string                `xml:"ownerId"`
-	Status        string                `xml:"status"`
-	PrivateIP     string                `xml:"privateIpAddress"`
-	PrivateDNS    string                `xml:"privateDnsName"`
-	Groups        groupSetXML           `xml:"groupSet"`
-	Attachment    *attachmentXML        `xml:"attachment"`
-	Association   *associationXML       `xml:"association"`
-	IPv6Addresses items[ipv6AddressXML] `xml:"ipv6AddressesSet"`
+	ID            string                   `xml:"networkInterfaceId"`
+	SubnetID      string                   `xml:"subnetId"`
+	VPCID         string                   `xml:"vpcId"`
+	OwnerID       string                   `xml:"ownerId"`
+	Status        string                   `xml:"status"`
+	PrivateIP     string                   `xml:"privateIpAddress"`
+	PrivateDNS    string                   `xml:"privateDnsName"`
+	Groups        groupSetXML              `xml:"groupSet"`
+	Attachment    *attachmentXML           `xml:"attachment"`
+	Association   *associationXML          `xml:"association"`
+	IPv6Addresses items[ipv6AddressXML]    `xml:"ipv6AddressesSet"`
+	PrivateIPs    items[privateAddressXML] `xml:"privateIpAddressesSet"`
 }
 
 type instanceXML struct {
@@ -202,6 +210,12 @@ func (s *Sim) interfaceXML(n *Node) interfaceXML {
 	}
 	if n.PublicIP != "" {
 		x.Association = &associationXML{PublicIP: n.PublicIP, PublicDNS: s.publicDNS(n), OwnerID: "amazon"}
+	}
+	x.PrivateIPs.Item = []privateAddressXML{{PrivateIP: x.PrivateIP, PrivateDNS: x.PrivateDNS, Primary: true, Association: x.Association}}
+	if n.second != "" {
+		second := Node{NodeSpec: NodeSpec{PublicIP: n.SecondPublicIP, PrivateIP: n.second}}
+		x.PrivateIPs.Item = append(x.PrivateIPs.Item, privateAddressXML{PrivateIP: n.second, PrivateDNS: s.privateDNS(&second),
+			Association: &associationXML{PublicIP: n.SecondPublicIP, PublicDNS: s.publicDNS(&second), OwnerID: s.opts.Account}})
 	}
 	if n.IPv6 != "" {
 		x.IPv6Addresses.Item = []ipv6AddressXML{{n.IPv6}}

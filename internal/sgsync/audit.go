@@ -34,7 +34,7 @@ type Survey struct {
 type AuditNode struct {
 	Instance string     `json:"instance"` // i-…, or eni-… for an interface without an instance
 	Role     string     `json:"role"`
-	Public4  netip.Addr `json:"public_ipv4"`
+	Public4  netip.Addr `json:"public_ipv4"` // the first of them
 	Private4 netip.Addr `json:"private_ipv4"`
 	V6       netip.Addr `json:"ipv6"`
 	Groups   []string   `json:"groups"`

@@ -47,7 +47,7 @@ func (a *auditor) admission() {
 		}
 	}
 	if out.Admits && !reachable {
-		out.Why += " No node has an address that it could reach, though."
+		out.Why += " No node has an address of its own that it could reach, though."
 	}
 }
 

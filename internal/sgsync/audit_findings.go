@@ -30,7 +30,9 @@ func (a *auditor) judge(e Reach, r Rule) {
 		case !e.Effective:
 			severity, but = Low, " No node has an address that it could be used with now."
 		case !e.Exposed:
-			severity, but = Low, " No node has a public address now: it lets in whoever reaches the private ones, from the VPC, a VPN or a peering."
+			// No address of its own does not keep the internet out: what comes through a load balancer is admitted, whether
+			// it shows its clients' addresses or its own (Network Load Balancers, "Client IP preservation").
+			severity, but = Medium, " No node has a public address of its own now: it lets in whoever reaches the private ones, from the VPC, a VPN or a peering, and everybody where an internet-facing load balancer leads to the port, which is not looked at."
 		}
 		a.find(id, severity, on, fmt.Sprintf("Rule %s opens port %d to %s by %s (%s).%s", r.ID, a.Port, e.Who, e.Source, e.Ports(), but), remedy)
 	case e.Kind == ReachUnknown:

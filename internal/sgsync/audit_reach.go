@@ -36,7 +36,8 @@ type Reach struct {
 	// Effective says that a node has an address in the family of the source: a rule for ::/0 lets nobody in to
 	// a node without an IPv6 address. A private address is one: whoever is in the VPC reaches it, or comes by a VPN.
 	Effective bool `json:"effective"`
-	// Exposed says that a node has a public address that the source could use.
+	// Exposed says that a node has a public address of its own that the source could use. Without one it can still be
+	// reached from outside through a load balancer.
 	Exposed     bool     `json:"exposed"`
 	Nodes       []string `json:"nodes"`
 	Managed     bool     `json:"managed"`
@@ -112,12 +113,12 @@ func public(p netip.Prefix) bool {
 }
 
 // publicTogether reports whether networks that are sorted, the widest first, hold more addresses of a family than the
-// widest one may that is not public.
+// widest one may that is not public. Private networks do not count: nobody comes from there by the internet.
 func publicTogether(ps []netip.Prefix) bool {
 	var v4, v6 float64 // shares of all addresses of the family
 	for i, p := range ps {
-		if slices.ContainsFunc(ps[:i], p.Overlaps) {
-			continue // it is in one before it
+		if private(p) || slices.ContainsFunc(ps[:i], p.Overlaps) {
+			continue // an overlapping one is in one before it
 		}
 		if share := math.Ldexp(1, -p.Bits()); is4(p) {
 			v4 += share

@@ -67,6 +67,8 @@ func TestAuditSources(t *testing.T) {
 		{"172.0.0.0/8", nil, "range, 16,777,216 addresses, exposed"},
 		{"2001:db8::1/128", nil, "host, one address, nobody"},
 		{"2001:db8::/64", nil, "range, one IPv6 network (/64), nobody"},
+		{"fc00::/7", six, "range, an IPv6 network (/7) of a private network, exposed"},
+		{"fc00::/6", six, "public, a large part of the internet (IPv6), exposed"},
 		{"fd00::/64", nil, "range, one IPv6 network (/64) of a private network, nobody"},
 		{"2001:db8::/48", six, "range, an IPv6 network (/48), exposed"},
 		{"fd00::/48", six, "range, an IPv6 network (/48) of a private network, exposed"},
@@ -74,8 +76,9 @@ func TestAuditSources(t *testing.T) {
 		{teamList, lists("192.0.2.0/24"), "prefix-list, 1 network of a prefix list, exposed"},
 		{teamList, lists("2001:db8::/64", "192.0.2.0/24"), "prefix-list, 2 networks of a prefix list, exposed"},
 		{teamList, lists("2001:db8::/64", "2001:db8:1::/64"), "prefix-list, 2 networks of a prefix list, nobody"},
+		{teamList, lists("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"), "prefix-list, 3 networks of a prefix list, exposed"},
 		{teamList, lists("192.0.2.0/24", "::/0"), "public, everybody, or nearly: the prefix list has an entry that is public, exposed"},
-		{teamList, lists(many("9.0.0.0/9", 3)...), "public, a large part of the internet: the prefix list has 3 networks, exposed"},
+		{teamList, lists(many("7.0.0.0/9", 3)...), "public, a large part of the internet: the prefix list has 3 networks, exposed"},
 		{teamList, nil, "prefix-list, the entries of a prefix list that could not be read, exposed"},
 		{teamList, func(s *Survey) { s.Lists = []PrefixList{{ID: teamList, Unread: true, Entries: pfxs("0.0.0.0/0")}} }, "prefix-list, the entries of a prefix list that could not be read, exposed"},
 		{otherGroup, nil, "group, whoever is in a security group that cannot be seen here: it is of another account, or deleted, exposed"},
@@ -232,7 +235,7 @@ func TestAuditWhy(t *testing.T) {
 		t.Error("an answer without a question")
 	}
 	privately := func(s *Survey) { s.Nodes[0].Public4 = netip.Addr{} }
-	const far = " No node has an address that it could reach, though."
+	const far = " No node has an address of its own that it could reach, though."
 	for _, tt := range []struct {
 		from string
 		more func(*Survey)

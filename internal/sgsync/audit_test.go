@@ -95,7 +95,7 @@ func TestAuditFindings(t *testing.T) {
 		{name: "the world by IPv6", rule: Rule{CIDR: pfx("2000::/3")}, more: func(s *Survey) { s.Nodes[0].V6 = addr("2001:db8::10") }, want: "high public-port"},
 		{name: "an IPv4 address that is not known, an IPv6 one that is", rule: world, more: func(s *Survey) { s.Nodes[0] = AuditNode{V6: addr("2001:db8::10"), Groups: []string{nodeGroup}} }, want: "low public-port"},
 		{name: "the public address is not known", rule: world, more: func(s *Survey) { s.Nodes[0].Public4, s.Nodes[0].Unclear = netip.Addr{}, true }, want: "high public-port"},
-		{name: "a public rule, a private node", rule: world, more: func(s *Survey) { s.Nodes[0].Public4 = netip.Addr{} }, want: "low public-port"},
+		{name: "a public rule, a private node", rule: world, more: func(s *Survey) { s.Nodes[0].Public4 = netip.Addr{} }, want: "medium public-port"},
 		{name: "by IPv6, and it is not known whether a node has any", rule: Rule{CIDR: pfx("::/0")}, more: func(s *Survey) { s.Nodes[0].Unclear = true }, want: "high public-port"},
 		{name: "of nodes nothing is known", rule: world, more: func(s *Survey) { s.Nodes[0] = AuditNode{Groups: []string{nodeGroup}, Unclear: true} }, want: "high public-port"},
 		{name: "a cluster without nodes, or a group that is on no interface", rule: world, more: func(s *Survey) { s.Nodes = nil }, want: "low public-port"},
@@ -120,6 +120,18 @@ func TestAuditFindings(t *testing.T) {
 		}, want: "high public-prefix-list"},
 		{name: "the world in halves", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{list("0.0.0.0/1", "128.0.0.0/1")} }, want: "high public-prefix-list"},
 		{name: "a wide list", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{list("192.0.0.0/9")} }, want: "medium wide-source"},
+		{name: "a list of the private networks", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{list("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")} }, want: "low wide-source"},
+		{name: "all private networks beside the widest that is not public", rule: Rule{PrefixList: teamList}, more: func(s *Survey) {
+			s.Lists = []PrefixList{list("3.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "2a00::/16", "fd00::/8", "fc00::/7")}
+		}, want: "medium wide-source"},
+		{name: "private networks beside what is public together", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{list("10.0.0.0/8", "3.0.0.0/8", "4.0.0.0/16")} }, want: "high public-prefix-list"},
+		{name: "a list with a private network and the world", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{list("10.0.0.0/8", "0.0.0.0/0")} }, want: "high public-prefix-list"},
+		{name: "a list with a network around a private one", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{list("10.0.0.0/7", "10.0.0.0/8")} }, want: "high public-prefix-list"},
+		{name: "a list of the private networks of IPv6", rule: Rule{PrefixList: teamList}, more: func(s *Survey) {
+			s.Lists, s.Nodes[0].V6 = []PrefixList{list("fc00::/7", "fc00::/8", "fd00::/8")}, addr("2001:db8::10")
+		}, want: "low wide-source"},
+		{name: "the private networks of IPv6", rule: Rule{CIDR: pfx("fc00::/7")}, want: "low wide-source"},
+		{name: "a network around a private one", rule: Rule{CIDR: pfx("10.0.0.0/7")}, want: "high public-port"},
 		{name: "a list that was not read", rule: Rule{PrefixList: teamList}, want: "medium prefix-list-unresolved"},
 		{name: "a list without entries read", rule: Rule{PrefixList: teamList}, more: func(s *Survey) { s.Lists = []PrefixList{{ID: teamList, Unread: true}} }, want: "medium prefix-list-unresolved"},
 		{name: "no source at all", rule: Rule{}, want: "medium source-unreadable"},

@@ -35,7 +35,7 @@ func TestAuditTexts(t *testing.T) {
 		want []string
 	}{
 		{world, nil, []string{"high public-port [" + a + "]: Rule sgr-a opens port 22 to everybody on the internet (IPv4) by 0.0.0.0/0 (tcp 22)."}},
-		{world, func(s *Survey) { s.Nodes[0].Public4 = netip.Addr{} }, []string{"low public-port [" + a + "]: Rule sgr-a opens port 22 to everybody on the internet (IPv4) by 0.0.0.0/0 (tcp 22). No node has a public address now: it lets in whoever reaches the private ones, from the VPC, a VPN or a peering."}},
+		{world, func(s *Survey) { s.Nodes[0].Public4 = netip.Addr{} }, []string{"medium public-port [" + a + "]: Rule sgr-a opens port 22 to everybody on the internet (IPv4) by 0.0.0.0/0 (tcp 22). No node has a public address of its own now: it lets in whoever reaches the private ones, from the VPC, a VPN or a peering, and everybody where an internet-facing load balancer leads to the port, which is not looked at."}},
 		{Rule{CIDR: pfx("::/0")}, nil, []string{"low public-port [" + a + "]: Rule sgr-a opens port 22 to everybody on the internet (IPv6) by ::/0 (tcp 22). No node has an address that it could be used with now."}},
 		{Rule{PrefixList: teamList}, lists("0.0.0.0/0"), []string{"high public-prefix-list [" + a + list + "]: Rule sgr-a opens port 22 to everybody, or nearly: the prefix list has an entry that is public by pl-0000000000000000c (tcp 22)."}},
 		{Rule{PrefixList: teamList}, nil, []string{"medium prefix-list-unresolved [" + a + list + "]: Rule sgr-a opens port 22 to prefix list pl-0000000000000000c, whose entries could not be read."}},

@@ -1,6 +1,7 @@
 package sgsync_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -61,6 +62,10 @@ func TestPublicAndClosableAtTheirBorders(t *testing.T) {
 		{tcp("2000::/15", 22, 22), true, true, ""},
 		{tcp("2000::/16", 22, 22), false, false, ""},
 		{tcp("2000::/9", 22, 22), true, true, ""},
+		{tcp("10.0.0.0/7", 22, 22), true, true, ""},
+		{tcp("fc00::/6", 22, 22), true, true, ""},
+		{tcp("fc00::/7", 22, 22), false, false, ""},
+		{tcp("fd00::/8", 22, 22), false, false, ""},
 		{tcp("0.0.0.0/0", 0, 21), false, false, ""},
 		{tcp("0.0.0.0/0", 23, 30), false, false, ""},
 		{tcp("0.0.0.0/0", 0, 22), true, false, "ports 0-22"},
@@ -334,5 +339,37 @@ func TestShift(t *testing.T) {
 	got := w.Shift(time.Minute)
 	if !got.Ports[0].V4.Since.Equal(t0.Add(time.Minute)) || !got.Ports[0].V6.Since.IsZero() || got.Ports[0].Port != 22 || !w.Ports[0].V4.Since.Equal(t0) {
 		t.Errorf("%+v from %+v", got, w)
+	}
+}
+
+// A lease that ends before what was promised is renewed early, unless no lease could last so long.
+func TestPlanKeepsPromises(t *testing.T) {
+	const far = "renew: it is to last longer"
+	for _, tt := range []struct {
+		ends, promised time.Duration // from now; a promise of 0 is none
+		want           string
+	}{
+		{13 * time.Hour, 0, "keep: "},
+		{13 * time.Hour, 13*time.Hour - time.Second, "keep: "},
+		{13 * time.Hour, 13 * time.Hour, "keep: "},
+		{13 * time.Hour, 13*time.Hour + time.Second, far},
+		{13 * time.Hour, alice.Lease, far},
+		{13 * time.Hour, alice.Lease + time.Second, "keep: "},
+		{alice.Lease / 2, 0, "keep: "},
+		{alice.Lease / 2, 20 * time.Hour, far},
+		{alice.Lease/2 - time.Second, 20 * time.Hour, "renew: past half of the lease"},
+		{alice.Lease/2 - time.Second, 0, "renew: past half of the lease"},
+	} {
+		w, me := newWorld(), alice
+		if tt.promised > 0 {
+			me.Promised = t0.Add(tt.promised)
+		}
+		r := rule("198.51.100.7/32", alice)
+		r.Tags[alice.Key()] = FormatLease(t0.Add(tt.ends), t0.Add(-time.Hour), "x@y")
+		w.put(r)
+		got := Plan(wants(knows("198.51.100.7/32")), Have{View: w.view()}, me, t0).List
+		if len(got) != 1 || fmt.Sprintf("%v: %s", got[0].Do, got[0].Why) != tt.want {
+			t.Errorf("ends in %v, promised for %v: %+v\nwant %s", tt.ends, tt.promised, got, tt.want)
+		}
 	}
 }

@@ -99,9 +99,10 @@ func (r Rule) Managed() bool {
 	return r.shaped() && r.Tags[OwnerTag] != "" && !TooWide(r.CIDR)
 }
 
-// Public reports whether the rule lets the world in to the port: a source wider than /8 (IPv6 /16).
+// Public reports whether the rule lets the world in to the port: a source wider than /8 (IPv6 /16) that is not private
+// altogether, as fd00::/8 is.
 func (r Rule) Public(port int) bool {
-	if !r.CIDR.IsValid() || !r.reaches(port) {
+	if !r.CIDR.IsValid() || !r.reaches(port) || private(r.CIDR) {
 		return false
 	}
 	if is4(r.CIDR) {
