@@ -58,8 +58,7 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target) (e
 		stop()
 		<-done
 		_ = lock.Unlock()
-		last, err := lock.TryLock()
-		if err != nil || !last || k.Store.Running() && k.Store.Paused(time.Now()) == nil {
+		if !lastSession(lock) || k.Store.Running() && k.Store.Paused(time.Now()) == nil {
 			return
 		}
 		defer func() { _ = lock.Unlock() }()
@@ -80,6 +79,34 @@ func lockSession(ctx context.Context, path string) (*flock.Flock, error) {
 		}
 		_ = lock.Unlock()
 	}
+}
+
+// lastSession takes a session's lock alone. false: another session to the cluster is open, which shares the lock. The end of one to
+// another cluster may hold it alone for an instant, or tidy the file away, see [tidySessions].
+func lastSession(lock *flock.Flock) bool {
+	shared := 0
+	for range 200 {
+		last, err := lock.TryLock()
+		if err != nil {
+			return false
+		}
+		if last && inPlace(lock) {
+			return true
+		}
+		if !last {
+			if ok, _ := lock.TryRLock(); ok {
+				shared++
+			}
+		}
+		_ = lock.Unlock()
+		if shared == 3 {
+			return false
+		}
+		if !last {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	return false
 }
 
 func inPlace(lock *flock.Flock) bool {

@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,4 +149,39 @@ func TestSessionBesideTidying(t *testing.T) {
 	}
 	close(stop)
 	<-done
+}
+
+// Sessions to several clusters end at once, as when a terminal's tabs are closed: each is the last one of its cluster, and holds the
+// file that the next session will lock.
+func TestSessionsEndTogether(t *testing.T) {
+	dir := t.TempDir()
+	st, err := keeper.OpenStore(dir, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &keeper.Keeper{Store: st}
+	for range 200 {
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		for i := range 3 {
+			lock, err := lockSession(t.Context(), sessionPath(k, keeper.Target{Label: strconv.Itoa(i)})+".lock")
+			if err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() { // as in the func that session returns
+				<-start
+				time.Sleep(time.Duration(i) * 10 * time.Microsecond)
+				defer tidySessions(k)
+				_ = lock.Unlock()
+				if !lastSession(lock) {
+					t.Errorf("session %d is not the last", i)
+				} else if !inPlace(lock) {
+					t.Errorf("session %d holds a file that is gone", i)
+				}
+				_ = lock.Unlock()
+			})
+		}
+		close(start)
+		wg.Wait()
+	}
 }
