@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const zlib = `Copyright (c) 2015 Some Body
@@ -104,5 +106,37 @@ func TestUnknownLicence(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "example.org/x v1.0.0") {
 			t.Errorf("%s: %v, %+v", name, err, w)
 		}
+	}
+}
+
+// docs/dependencies.md lists what is in the program for Linux.
+func TestDependencies(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the list is that for Linux")
+	}
+	works, err := thirdParty(t.Context(), "../..", target{"linux", runtime.GOARCH})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "dependencies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed []string
+	for line := range strings.Lines(string(page)) {
+		if strings.HasPrefix(line, "| `") {
+			listed = append(listed, strings.TrimSpace(line))
+		}
+	}
+	var want []string
+	for _, w := range works {
+		if w.module != "std" {
+			want = append(want, "| `"+w.module+"` | "+w.version+" | "+strings.Join(w.licences(), " AND ")+" |")
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(listed)
+	if diff := cmp.Diff(want, listed); diff != "" {
+		t.Errorf("docs/dependencies.md (-in the program +listed):\n%s", diff)
 	}
 }
