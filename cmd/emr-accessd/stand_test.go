@@ -378,3 +378,16 @@ func TestPatternUnderQuota(t *testing.T) {
 		}
 	})
 }
+
+// Each node must be in a group of the place: a primary node that was moved out of it is not reached by its rules.
+func TestStandsEachNode(t *testing.T) {
+	nodes := []keeper.Node{{Instance: "i-1"}, {Instance: "i-2"}, {Instance: "i-3"}}
+	running := map[string]awsclient.Node{"i-1": {Groups: []string{"sg-1"}}, "i-2": {Groups: []string{"sg-1"}}, "i-3": {Groups: []string{"sg-1", "sg-9"}}}
+	if p := (keeper.Place{Groups: []string{"sg-1"}, Nodes: nodes}); !stands(&p, running) {
+		t.Error("three nodes in their group do not stand")
+	}
+	running["i-3"] = awsclient.Node{Groups: []string{"sg-9"}}
+	if p := (keeper.Place{Groups: []string{"sg-1"}, Nodes: nodes}); stands(&p, running) {
+		t.Error("a node that has left the group stands")
+	}
+}

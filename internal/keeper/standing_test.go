@@ -302,3 +302,80 @@ func TestPartAfterALastingFailure(t *testing.T) {
 		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-2-1 "+home+"/32:22 mine")
 	})
 }
+
+// For hours AWS answers only in part: nothing is given back for it, and what it does not tell is no longer taken to be as it was.
+func TestPartForHours(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Keeper.Targets[0].Cluster, l.Keeper.Targets[0].NamePattern = "", "etl*"
+		l.world.places["etl*"] = l.several("1", "2")
+		l.good(keeper.Request{})
+		part := l.several("1")
+		part.Partial = true
+		l.world.places["etl*"] = part
+		l.world.lose = func(call string) error { return failing("resolve", errThrottled)(context.Background(), call) }
+		for range 13 {
+			l.round(keeper.Request{})
+			time.Sleep(time.Hour)
+		}
+		l.round(keeper.Request{})
+		if first, last := l.world.was[1], l.world.was[len(l.world.was)-1]; !first.Keep || last.Keep {
+			t.Errorf("kept at first: %v, after 13 hours: %v", first.Keep, last.Keep)
+		}
+		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-2-1 "+home+"/32:22 mine")
+	})
+}
+
+// A list that AWS has refused once is asked for in the next round, and not only at the next look for drift.
+func TestRefusedListIsAskedForAgain(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Crowded = func(err error) bool { return errors.Is(err, errThrottled) }
+		l.Keeper.Targets[0].Cluster, l.Keeper.Targets[0].NamePattern = "", "etl*"
+		l.world.places["etl*"] = l.several("1")
+		d := l.run()
+		d.sleep(time.Minute)
+		unlisted := l.several("1")
+		unlisted.Unlisted = true
+		var refused time.Time
+		l.world.mu.Lock()
+		l.world.places["etl*"] = unlisted
+		l.world.lose = func(call string) error {
+			if !strings.HasPrefix(call, "resolve") {
+				return nil
+			}
+			l.world.mu.Lock()
+			defer l.world.mu.Unlock()
+			refused = time.Now()
+			l.world.places["etl*"], l.world.lose = l.several("1", "2"), nil // refused once; a new cluster is there
+			return errThrottled
+		}
+		l.world.mu.Unlock()
+		d.sleep(45 * time.Minute)
+		d.stop()
+		for _, at := range l.world.times {
+			if strings.HasPrefix(at.call, "authorize sg-2") && at.at.Sub(refused) > 10*time.Minute {
+				t.Errorf("the new cluster was found %v after the refusal", at.at.Sub(refused))
+			}
+		}
+		l.want("rules", l.rules(), "sgr-1-1 "+home+"/32:22 mine", "sgr-2-1 "+home+"/32:22 mine")
+	})
+}
+
+// A state that somebody has edited cannot keep EMR from being asked.
+func TestLooksOfAnEditedState(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		st := l.state()
+		for key, rem := range st.Places {
+			rem.Place.Looks = -1 << 40
+			st.Places[key] = rem
+		}
+		if err := l.Store.Save(st); err != nil {
+			t.Fatal(err)
+		}
+		for _, rem := range l.state().Places {
+			if rem.Place.Looks < 0 {
+				t.Errorf("%d looks", rem.Place.Looks)
+			}
+		}
+	})
+}
