@@ -9,7 +9,7 @@ import (
 // The intervals of rounds and of the loop. Jitter is added where many laptops could act together.
 const (
 	// DriftCheck is how often the rules are read although nothing has happened: somebody may have removed
-	// one by hand. Four reads an hour per laptop stay far below EC2's 20 a second for an account.
+	// one by hand. Four looks an hour per laptop stay far below EC2's 20 a second for an account.
 	DriftCheck = 15 * time.Minute
 	// DuePoll is how often the daemon looks whether a command has set a round due earlier than it waits for. It looks
 	// at the time of one file.

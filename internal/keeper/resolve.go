@@ -148,8 +148,8 @@ func (r *round) within(at time.Time, d time.Duration) bool {
 }
 
 // recallPlace takes a target to be where it was found last, where that does: a cluster keeps its groups as long as it
-// lives, and each round that looks for drift finds it anew. It saves the three calls that stand between a new address and
-// its rule, and those that a crowded account has no room for.
+// lives, and each round that looks for drift sees whether it stands. It saves the calls between a new address and its rule, and
+// those that a crowded account has no room for.
 func (r *round) recallPlace(t Target) bool {
 	rem := r.remembered(t)
 	if r.st.Crowded > 1 {
