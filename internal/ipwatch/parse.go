@@ -47,7 +47,7 @@ func parseTrace(body []byte, host string) (netip.Addr, error) {
 		name, _, _ = strings.Cut(values["h"][1:], "]")
 	}
 	asked := strings.Trim(host, "[]")
-	if !strings.EqualFold(name, asked) && !strings.EqualFold(values["h"], asked) {
+	if asked == "" || !strings.EqualFold(name, asked) && !strings.EqualFold(values["h"], asked) {
 		return netip.Addr{}, fault(FaultBody, "the trace is for the host %q, not for %s", clean(values["h"], 60), asked)
 	}
 	for _, way := range []struct{ key, name string }{{"warp", "WARP"}, {"gateway", "Gateway"}} {
