@@ -89,7 +89,8 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if warning != "" {
 		r.rep.Warnings = append(r.rep.Warnings, warning)
 	}
-	if warning != "" || st.torn {
+	if st.Torn {
+		st.Torn = false
 		st.Settled = r.now.Add(sgsync.W + sgsync.Sigma) // a call that the file told of may still act, and show
 		st.Blind = st.Settled
 	}

@@ -33,8 +33,11 @@ type State struct {
 
 	// Log names this state, as long as lines follow it: see statelog.go. An older program, which reads the state without
 	// them, finds it as it was before the first write of a round that was killed.
-	Log  string `json:"log,omitempty"`
-	torn bool   // lines could not be read
+	Log string `json:"log,omitempty"`
+
+	// Torn: what a round did that was killed could not be read, the state or lines of it. Kept until a round has seen to it: something
+	// else may save the state first.
+	Torn bool `json:"torn,omitempty"`
 
 	// Blind is until when reads may not show what a killed round did whose lines were torn. Where a rule is seen until then is not
 	// learnt: the round's own move would count as somebody else's.
