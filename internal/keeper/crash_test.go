@@ -90,6 +90,10 @@ var scenarios = []scenario{
 		l.good(keeper.Request{})
 		l.Targets = l.Targets[:1]
 	}, keeper.Request{}},
+	{"other groups of a target", func(l *lab) {
+		l.good(keeper.Request{})
+		l.world.cluster("j-1", "sg-2", "203.0.113.20", "")
+	}, keeper.Request{}},
 }
 
 // Killed before or after any call, the next round ends in the same rules as if never killed (I6). A round that

@@ -52,7 +52,7 @@ func (r *round) releasing(ctx context.Context, t Target) TargetReport {
 	if _, account := errors.AsType[*AccountError](err); account || err != nil && (!known || place.Partial) {
 		tr.fail(err)
 	}
-	place.Groups = slices.Clone(place.Groups)
+	place.Groups = append(slices.Clone(place.Groups), slices.Sorted(maps.Keys(r.st.Places[t.key()].Left))...)
 	for _, d := range r.departed {
 		if d.Target.key() == t.key() {
 			place.Groups = append(place.Groups, d.Place.Groups...)

@@ -231,6 +231,7 @@ func (r *round) gather() {
 		// round for long, so it gives back what connect sessions have left.
 		here := slices.ContainsFunc(r.selected, func(t Target) bool { return t.Profile == rem.Target.Profile && t.Region == rem.Target.Region })
 		if !partial || here && !rem.Target.Until.IsZero() && !r.req.Release {
+			rem.Place.Groups = rem.groups()
 			r.departed = append(r.departed, rem)
 		}
 	}

@@ -74,6 +74,9 @@ type Remembered struct {
 	Place  Place     `json:"place"`
 	Seen   time.Time `json:"seen"`
 	Whole  time.Time `json:"whole,omitzero"` // the last time that nothing of it was refused
+	// Left are the groups that it has used before, and since when it does not, until all is given back there: a round may be cut
+	// short, or fail.
+	Left map[string]time.Time `json:"left,omitempty"`
 }
 
 // Status is what `status` shows.
