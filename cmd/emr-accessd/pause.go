@@ -15,6 +15,9 @@ type pauseAnswer struct {
 	Paused *keeper.Pause `json:"paused"`
 }
 
+// roundUnderWay is what a pause and its end wait for.
+const roundUnderWay = "waiting for the end of the round that is under way"
+
 func (a *app) pauseCommand() *cobra.Command {
 	var life time.Duration
 	cmd := &cobra.Command{
@@ -58,7 +61,11 @@ is open goes on, but its rule does not follow your address and is not renewed.`,
 			if err != nil {
 				return err
 			}
-			if err := store.Pause(cmd.Context(), p); err != nil {
+			a.status = newProgress(a.Err)
+			a.status.say(roundUnderWay)
+			err = store.Pause(cmd.Context(), p)
+			a.status.clear()
+			if err != nil {
 				return err
 			}
 			ans := pauseAnswer{store.Paused(now)}
@@ -90,6 +97,7 @@ itself within a minute.`,
 			if err != nil {
 				return err
 			}
+			a.status.say(roundUnderWay)
 			was, err := k.Store.Resume(cmd.Context())
 			if err != nil {
 				return err
@@ -97,7 +105,7 @@ itself within a minute.`,
 			if !was {
 				fmt.Fprintln(a.Err, "emr-accessd: note: it was not paused")
 			}
-			rep, err := k.Round(cmd.Context(), keeper.Request{})
+			rep, err := k.Round(cmd.Context(), keeper.Request{Targets: a.asFlagged(k, nil)})
 			a.status.clear()
 			if errors.Is(err, keeper.ErrNothing) {
 				rep, err = keeper.Report{Targets: []keeper.TargetReport{}}, nil

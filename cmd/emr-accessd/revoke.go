@@ -71,10 +71,10 @@ func (a *app) revoke(ctx context.Context, args []string, mine, dry bool) error {
 }
 
 // sessionsTo are the temporary targets that bear the same names, for other nodes, ports or profiles: whoever names a cluster
-// means those too.
+// means those too, also where their time was over and no round has given them back.
 func sessionsTo(store *keeper.Store, targets []keeper.Target) (more []keeper.Target) {
 	st, _ := store.Load()
-	for _, o := range st.Temporary {
+	for _, o := range st.OfSessions() {
 		named := slices.ContainsFunc(targets, func(t keeper.Target) bool { return t.Label == o.Label })
 		if named && !slices.ContainsFunc(targets, o.Same) {
 			more = append(more, o)

@@ -49,7 +49,10 @@ func TestSessionsTo(t *testing.T) {
 		t.Fatal(err)
 	}
 	st, _ := store.Load()
-	st.Temporary = []keeper.Target{named, port, profile, group, other}
+	st.Temporary = []keeper.Target{named, port, profile, other}
+	over, kept := group, other // its time is over; and one of the configuration
+	over.Until, kept.Label, kept.Until = time.Now().Add(-time.Hour), named.Label, time.Time{}
+	st.Places = map[string]keeper.Remembered{"over": {Target: over}, "kept": {Target: kept}}
 	if err := store.Save(st); err != nil {
 		t.Fatal(err)
 	}

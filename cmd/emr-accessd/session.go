@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/config"
@@ -63,7 +64,7 @@ func (a *app) session(ctx context.Context, k *keeper.Keeper, t keeper.Target) (e
 		}
 		defer func() { _ = lock.Unlock() }()
 		st, _ := k.Store.Load()
-		a.giveBack(k, toGiveBack(k, st.Temporary, t))
+		a.giveBack(k, toGiveBack(k, st, t))
 	}, nil
 }
 
@@ -133,12 +134,13 @@ func tidySessions(k *keeper.Keeper) {
 	}
 }
 
-// toGiveBack are the temporary targets that the last session to a cluster gives back at its end: its own, also when its time
-// was over, and those of sessions to other nodes, which could not be the last. The round leaves out what somebody was promised.
-func toGiveBack(k *keeper.Keeper, all []keeper.Target, t keeper.Target) []keeper.Target {
+// toGiveBack are the temporary targets that the last session to a cluster gives back at its end: its own, and those of sessions to
+// other nodes, which could not be the last; also where their time was over, after a sleep. The round leaves out what somebody
+// was promised.
+func toGiveBack(k *keeper.Keeper, st *keeper.State, t keeper.Target) []keeper.Target {
 	left := []keeper.Target{t}
-	for _, o := range all {
-		if sessionPath(k, o) == sessionPath(k, t) && !o.Same(t) {
+	for _, o := range st.OfSessions() {
+		if sessionPath(k, o) == sessionPath(k, t) && !o.Same(t) && !slices.ContainsFunc(k.Targets, o.Same) {
 			left = append(left, o)
 		}
 	}

@@ -67,14 +67,28 @@ func TestToGiveBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, now := &keeper.Keeper{Store: store}, time.Now()
+	now := time.Now()
+	configured := keeper.Target{Label: "j-1", Port: 8443, Until: now.Add(-time.Hour)} // once it was a session's
+	k := &keeper.Keeper{Store: store, Targets: []keeper.Target{configured}}
 	mine := keeper.Target{Label: "j-1", Port: 22, Until: now.Add(time.Hour)}
 	core, longer, other := mine, mine, mine
 	core.Nodes, core.Until = []string{"core"}, now.Add(2*time.Hour)
 	longer.Until = now.Add(2 * time.Hour)
 	other.Label = "j-2"
-	for name, all := range map[string][]keeper.Target{"known": {longer, core, other}, "forgotten": {core, other}} {
-		if got, want := toGiveBack(k, all, mine), []keeper.Target{mine, core}; !reflect.DeepEqual(got, want) {
+	places := func(ts ...keeper.Target) map[string]keeper.Remembered {
+		m := map[string]keeper.Remembered{}
+		for i, t := range ts {
+			m[strconv.Itoa(i)] = keeper.Remembered{Target: t}
+		}
+		return m
+	}
+	for name, st := range map[string]*keeper.State{
+		"known":                           {Temporary: []keeper.Target{longer, core, other}, Places: places(mine, core, other)},
+		"forgotten":                       {Temporary: []keeper.Target{core, other}},
+		"all slept past their time":       {Places: places(mine, core, other)},
+		"one is in the configuration now": {Temporary: []keeper.Target{core}, Places: places(configured)},
+	} {
+		if got, want := toGiveBack(k, st, mine), []keeper.Target{mine, core}; !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: given back: %+v, want %+v", name, got, want)
 		}
 	}

@@ -40,6 +40,29 @@ func (a *app) written() (out []keeper.Target) {
 	return out
 }
 
+// asFlagged tells what a round is about when flags may have made other targets of those of the configuration, such as for another
+// port. Those are kept as a cluster that is not in the configuration is, and what is there stays as it is written: the
+// daemon keeps it. nil targets mean everything.
+func (a *app) asFlagged(k *keeper.Keeper, targets []keeper.Target) []keeper.Target {
+	flagged, written := k.Targets, a.written()
+	if targets == nil && slices.ContainsFunc(flagged, func(t keeper.Target) bool { return !slices.ContainsFunc(written, t.Same) }) {
+		targets = flagged
+	}
+	for i, w := range written {
+		if j := slices.IndexFunc(flagged, w.Same); j >= 0 {
+			written[i] = flagged[j] // with its ranges and account
+		}
+	}
+	k.Targets, targets = written, slices.Clone(targets)
+	for i := range targets {
+		if t := &targets[i]; t.Until.IsZero() && !slices.ContainsFunc(written, t.Same) {
+			t.Until = time.Now().Add(a.cfg.Rules.Lease).Round(0)
+			t.Kept = t.Until
+		}
+	}
+	return targets
+}
+
 // checkTarget lets the configuration's own checks look at what flags made of a target.
 func (a *app) checkTarget(t config.Target) error {
 	c := a.cfg

@@ -90,6 +90,10 @@ var scenarios = []scenario{
 		l.good(keeper.Request{})
 		l.Targets = l.Targets[:1]
 	}, keeper.Request{}},
+	{"other groups of a target", func(l *lab) {
+		l.good(keeper.Request{})
+		l.world.cluster("j-1", "sg-2", "203.0.113.20", "")
+	}, keeper.Request{}},
 }
 
 // Killed before or after any call, the next round ends in the same rules as if never killed (I6). A round that
@@ -326,32 +330,46 @@ func (l *lab) restore(files map[string][]byte) {
 }
 
 // The lines were torn, and reads lag: where a rule was before our last move must not be learnt as the place where we have put it.
+// Nor is that forgotten when something else than a round saves the state first.
 func TestTornLinesAndLag(t *testing.T) {
-	for n := range 10 {
-		inLab(t, func(l *lab) {
-			l.world.cluster("j-1", "sg-1", "203.0.113.10", "2001:db8:1::10")
-			l.net.be(ipwatch.V6, at("2001:db8::1"))
-			l.good(keeper.Request{})
-			key := l.key()
-			l.v4(at(office))
-			l.net.be(ipwatch.V6, at("2001:db8::2"))
-			time.Sleep(time.Minute)
-			l.kill(keeper.Request{}, n, true)
-			files := l.disk()
-			if lines := files["state.jsonl"]; len(lines) > 0 {
-				files["state.jsonl"] = lines[:len(lines)/2]
-			}
-			l.restore(files)
-			l.world.lag = 9 * time.Second
-			time.Sleep(time.Second)
-			l.round(keeper.Request{})
-			for range 3 {
-				time.Sleep(10 * time.Second)
-				l.round(keeper.Request{})
-				if l.key() != key {
-					t.Fatalf("killed at %d: another installation", n)
-				}
-			}
-		})
+	for between, save := range map[string]func(*lab) error{
+		"a round":      func(*lab) error { return nil },
+		"a pause":      func(l *lab) error { return l.Store.Pause(context.Background(), keeper.Pause{Until: l.wall()}) },
+		"close-public": func(l *lab) error { return l.Store.NotePublic("sg-1", "", "sgr-0") },
+	} {
+		for n := range 10 {
+			t.Run(fmt.Sprintf("%s comes first/%d", between, n), func(t *testing.T) {
+				inLab(t, func(l *lab) { afterTornLines(l, n, save) })
+			})
+		}
+	}
+}
+
+func afterTornLines(l *lab, n int, save func(*lab) error) {
+	l.world.cluster("j-1", "sg-1", "203.0.113.10", "2001:db8:1::10")
+	l.net.be(ipwatch.V6, at("2001:db8::1"))
+	l.good(keeper.Request{})
+	key := l.key()
+	l.v4(at(office))
+	l.net.be(ipwatch.V6, at("2001:db8::2"))
+	time.Sleep(time.Minute)
+	l.kill(keeper.Request{}, n, true)
+	files := l.disk()
+	if lines := files["state.jsonl"]; len(lines) > 0 {
+		files["state.jsonl"] = lines[:len(lines)/2]
+	}
+	l.restore(files)
+	if err := save(l); err != nil {
+		l.Fatal(err)
+	}
+	l.world.lag = 9 * time.Second
+	time.Sleep(time.Second)
+	l.round(keeper.Request{})
+	for range 3 {
+		time.Sleep(10 * time.Second)
+		l.round(keeper.Request{})
+		if l.key() != key {
+			l.Fatalf("killed at %d: another installation", n)
+		}
 	}
 }

@@ -66,6 +66,10 @@ func (r *round) settleDeparted() {
 		switch {
 		case r.stuck[key] && r.now.Sub(d.Seen) < sgsync.MaxLease:
 		case slices.ContainsFunc(r.all, func(t Target) bool { return t.key() == key }): // only some of its groups were left
+			if rem := r.st.Places[key]; !r.req.Release {
+				rem.Left = nil
+				r.st.Places[key] = rem
+			}
 		case !r.req.Release || r.rep.Failed() == nil:
 			delete(r.st.Places, key)
 		}

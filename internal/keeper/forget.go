@@ -25,7 +25,7 @@ func (r *round) forget(whole, failed bool) {
 	}
 	for key, rem := range st.Places {
 		known[key], labels[rem.Target.Label] = true, true
-		for _, id := range rem.Place.Groups {
+		for _, id := range rem.groups() {
 			groups[id] = true
 		}
 	}
@@ -66,15 +66,23 @@ func (r *round) forget(whole, failed bool) {
 	st.Status.Report.Targets = slices.DeleteFunc(st.Status.Report.Targets, func(t TargetReport) bool { return !labels[t.Target] })
 }
 
-// forgetPlaces drops the places of targets that nobody names any more, when all leases there have ended; what sessions have left is
-// given back by the next round in that region, and is not forgotten. A trace stays: there what may be left is found by tag.
+// forgetPlaces drops the places of targets that nobody names any more, and the groups that a target has left, when all leases
+// there have ended; what sessions have left is given back by the next round in that region, and is not forgotten. A trace
+// stays: there what may be left is found by tag.
 func (r *round) forgetPlaces(known map[string]bool) {
 	for key, rem := range r.st.Places {
-		if !known[key] && rem.Target.Until.IsZero() && r.now.Sub(rem.Seen) > sgsync.MaxLease {
+		gone := !known[key] && rem.Target.Until.IsZero() && r.now.Sub(rem.Seen) > sgsync.MaxLease
+		if gone {
 			delete(r.st.Places, key)
-			if t := (Trace{rem.Target.Profile, rem.Target.Region}); !slices.Contains(r.st.Traces, t) {
-				r.st.Traces = append(r.st.Traces, t)
+		}
+		for id, since := range rem.Left {
+			if r.now.Sub(since) > sgsync.MaxLease {
+				delete(rem.Left, id)
+				gone = true
 			}
+		}
+		if t := (Trace{rem.Target.Profile, rem.Target.Region}); gone && !slices.Contains(r.st.Traces, t) {
+			r.st.Traces = append(r.st.Traces, t)
 		}
 	}
 }

@@ -156,6 +156,7 @@ func (k *Keeper) pulse() {
 // lock is [Store.Lock] for the loop, which is alive while it waits for a command: that may take long, and may even be
 // stopped in its terminal.
 func (k *Keeper) lock(ctx context.Context) (unlock func(), err error) {
+	k.say("waiting for another emr-accessd of this user to end its round")
 	for k.PulseEvery > 0 {
 		wait, cancel := context.WithTimeout(ctx, k.PulseEvery)
 		unlock, err := k.Store.Lock(wait)

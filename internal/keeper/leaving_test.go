@@ -1,13 +1,16 @@
 package keeper_test
 
 import (
+	"context"
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
 func (l *lab) loseState() {
@@ -148,6 +151,71 @@ func TestDeparted(t *testing.T) {
 		if n := len(l.rules()); n != 3 {
 			t.Errorf("%d rules left", n)
 		}
+	})
+}
+
+// Groups that a target has left are given back by a later round when one is cut short or fails, also where no daemon runs, which
+// would look for them by tag.
+func TestLeftGroups(t *testing.T) {
+	const kept = "sgr-new-1 192.0.2.1/32:22 mine"
+	setup := func(l *lab) keeper.Request {
+		req := keeper.Request{Targets: []keeper.Target{as(target("j-1"), func(t *keeper.Target) { t.Until = time.Now().Add(30 * time.Hour) })}}
+		l.Targets = nil
+		l.good(req)
+		l.world.cluster("j-1", "sg-new", "203.0.113.10", "")
+		return req
+	}
+	inLab(t, func(l *lab) { // cut short
+		req := setup(l)
+		ctx, cancel := context.WithCancel(context.Background())
+		l.world.fail = func(_ context.Context, call string) error {
+			if strings.HasPrefix(call, "rules") {
+				cancel()
+			}
+			return nil
+		}
+		_, _ = l.Round(ctx, req)
+		l.world.fail = nil
+		l.good(req)
+		l.want("rules", l.rules(), kept)
+	})
+	inLab(t, func(l *lab) { // it fails
+		req := setup(l)
+		l.world.fail = failing("revoke", errBroken)
+		l.round(req)
+		l.good(keeper.Request{Targets: req.Targets, DryRun: true})
+		l.world.fail = nil
+		time.Sleep(sgsync.W + sgsync.Sigma) // the call might still act
+		l.good(req)
+		l.want("rules", l.rules(), kept)
+		l.took()
+		l.good(req)
+		if calls := l.took(); slices.Contains(calls, "rules sg-1") {
+			t.Errorf("it is not done with the group: %q", calls)
+		}
+	})
+	inLab(t, func(l *lab) { // all is given back meanwhile, in part at first
+		req := setup(l)
+		l.world.fail = failing("revoke", errBroken)
+		l.round(req)
+		req.Release = true
+		l.world.fail = failing("revoke sgr-1-1", errBroken)
+		if l.round(req).Failed() == nil {
+			t.Fatal("no failure")
+		}
+		l.world.fail = failing("resolve", errBroken)
+		l.good(req)
+		l.want("rules", l.rules())
+	})
+	inLab(t, func(l *lab) { // the target's time is over
+		req := setup(l)
+		l.world.fail = failing("revoke", errBroken)
+		l.round(req)
+		l.world.fail = nil
+		time.Sleep(31 * time.Hour)
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.good(keeper.Request{Targets: []keeper.Target{as(target("j-2"), func(t *keeper.Target) { t.Until = time.Now().Add(time.Hour) })}})
+		l.want("rules", l.rules(), "sgr-2-1 192.0.2.1/32:22 mine")
 	})
 }
 

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -14,6 +15,26 @@ func (s *State) placed(id, group string, cidr netip.Prefix) {
 	mem := s.Rules[id]
 	cidrs := append([]netip.Prefix{cidr}, slices.DeleteFunc(slices.Clone(mem.CIDRs), func(p netip.Prefix) bool { return p == cidr })...)
 	s.Rules[id] = RuleMemory{Group: group, CIDRs: cidrs[:min(len(cidrs), kept)]}
+}
+
+// groups are all in which there may be rules for a target.
+func (m Remembered) groups() []string {
+	return append(slices.Clone(m.Place.Groups), slices.Sorted(maps.Keys(m.Left))...)
+}
+
+// left are those of them that the target does not use at another place.
+func (m Remembered) left(at Place, now time.Time) map[string]time.Time {
+	left := map[string]time.Time{}
+	for _, id := range m.groups() {
+		if slices.Contains(at.Groups, id) {
+			continue
+		}
+		left[id] = now
+		if since, ok := m.Left[id]; ok {
+			left[id] = since
+		}
+	}
+	return left
 }
 
 // cloned notices that somebody moves rules in our name: this disk was copied with its machine id. The copy

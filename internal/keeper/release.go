@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
 // release gives back what this installation holds. All rules with its lease key are found by tag, in every
@@ -31,6 +33,7 @@ func (r *round) release(ctx context.Context) {
 			r.failRelease(key, err)
 			continue
 		}
+		r.failElsewhere(key, cloud)
 		for _, id := range slices.Sorted(maps.Keys(held)) {
 			if only == nil || only[id] {
 				r.releaseGroup(key, cloud, id, held[id])
@@ -52,7 +55,7 @@ func (r *round) releasing(ctx context.Context, t Target) TargetReport {
 	if _, account := errors.AsType[*AccountError](err); account || err != nil && (!known || place.Partial) {
 		tr.fail(err)
 	}
-	place.Groups = slices.Clone(place.Groups)
+	place.Groups = append(slices.Clone(place.Groups), slices.Sorted(maps.Keys(r.st.Places[t.key()].Left))...)
 	for _, d := range r.departed {
 		if d.Target.key() == t.key() {
 			place.Groups = append(place.Groups, d.Place.Groups...)
@@ -111,6 +114,19 @@ func (r *round) failRelease(key cloudKey, err error) {
 		tr := TargetReport{Target: fmt.Sprintf("profile %q, region %q", key.profile, key.region), Verdicts: map[string]Verdict{}}
 		tr.fail(err)
 		r.rep.Targets = append(r.rep.Targets, tr)
+	}
+}
+
+// failElsewhere reports what has left the configuration, or was a session's, and is in another account than that of the credentials,
+// until all leases there have ended.
+func (r *round) failElsewhere(key cloudKey, cloud Cloud) {
+	for _, d := range r.departed {
+		have := cloud.Identity().Account
+		if t := d.Target; (cloudKey{t.Profile, t.Region}) == key && t.Account != "" && t.Account != have && r.now.Sub(d.Seen) < sgsync.MaxLease {
+			tr := TargetReport{Target: t.Label, Profile: t.Profile, Verdicts: map[string]Verdict{}}
+			tr.fail(&AccountError{Want: t.Account, Have: have})
+			r.rep.Targets = append(r.rep.Targets, tr)
+		}
 	}
 }
 

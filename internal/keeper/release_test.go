@@ -207,3 +207,25 @@ func TestReleaseWaitsForLostCalls(t *testing.T) {
 		l.want("rules", l.rules())
 	})
 }
+
+// What a session has left in an account that nobody is signed in to now is not taken for given back.
+func TestReleaseOfWhatIsInAnotherAccount(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Targets = nil
+		tmp := as(target("j-1"), func(t *keeper.Target) { t.Until = time.Now().Add(time.Hour) })
+		l.good(keeper.Request{Targets: []keeper.Target{tmp}})
+		time.Sleep(2 * time.Hour) // the terminal was closed
+		mine := l.world.users[""]
+		l.world.users[""] = keeper.Identity{Account: "999999999999", UserID: "AIDAELSEWHERE"}
+		l.Targets = []keeper.Target{{Label: "default"}} // as the command does that has no configuration
+		if rep := l.round(keeper.Request{Release: true}); !isAccount(rep.Failed()) {
+			t.Errorf("said to be given back: %+v", rep)
+		}
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+		time.Sleep(8 * 24 * time.Hour)
+		l.good(keeper.Request{Release: true, DryRun: true}) // all leases have ended there: somebody else takes the rule away
+		l.world.users[""] = mine
+		l.good(keeper.Request{Release: true})
+		l.want("rules in the end", l.rules())
+	})
+}

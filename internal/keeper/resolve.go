@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -98,14 +99,14 @@ func (r *round) resolve(ctx context.Context, t Target) error {
 	defer r.mu.Unlock()
 	old, known := r.st.Places[t.key()]
 	found := Remembered{Target: t, Place: place, Seen: r.now, Whole: r.now}
+	if known {
+		found.Left = old.left(place, r.now)
+	}
 	if err != nil {
 		found.Whole = old.Whole
-	} else if known {
+	} else if old.Place.Groups = slices.Sorted(maps.Keys(found.Left)); len(found.Left) > 0 {
 		// A pattern that matches other clusters now, a cluster with other groups: what was left is given back.
-		old.Place.Groups = slices.DeleteFunc(slices.Clone(old.Place.Groups), func(id string) bool { return slices.Contains(place.Groups, id) })
-		if len(old.Place.Groups) > 0 {
-			r.departed = append(r.departed, old)
-		}
+		r.departed = append(r.departed, old)
 	}
 	if !r.req.DryRun {
 		if !t.Until.IsZero() {

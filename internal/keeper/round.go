@@ -89,7 +89,8 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if warning != "" {
 		r.rep.Warnings = append(r.rep.Warnings, warning)
 	}
-	if warning != "" || st.torn {
+	if st.Torn {
+		st.Torn = false
 		st.Settled = r.now.Add(sgsync.W + sgsync.Sigma) // a call that the file told of may still act, and show
 		st.Blind = st.Settled
 	}
@@ -230,6 +231,7 @@ func (r *round) gather() {
 		// round for long, so it gives back what connect sessions have left.
 		here := slices.ContainsFunc(r.selected, func(t Target) bool { return t.Profile == rem.Target.Profile && t.Region == rem.Target.Region })
 		if !partial || here && !rem.Target.Until.IsZero() && !r.req.Release {
+			rem.Place.Groups = rem.groups()
 			r.departed = append(r.departed, rem)
 		}
 	}

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"maps"
 	"slices"
 )
 
@@ -70,6 +71,17 @@ func (r *round) leftOf(targets []Target) []Target {
 		}
 		return !known
 	})
+}
+
+// OfSessions are the temporary targets, and those whose time is over and whose rules have not been given back.
+func (s *State) OfSessions() []Target {
+	ts := slices.Clone(s.Temporary)
+	for _, key := range slices.Sorted(maps.Keys(s.Places)) {
+		if t := s.Places[key].Target; !t.Until.IsZero() && !slices.ContainsFunc(ts, t.Same) {
+			ts = append(ts, t)
+		}
+	}
+	return ts
 }
 
 // Keep notes that the rule of a temporary target stays until the target's end, whatever session ends before. It does nothing

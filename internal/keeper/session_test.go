@@ -129,6 +129,29 @@ func TestSessionGivesBack(t *testing.T) {
 	})
 }
 
+// What sessions to other nodes have left is found when their time is over, too, and a round has forgotten their targets.
+func TestSessionsThatSleptGiveBack(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Targets = nil
+		core := as(target("j-1"), func(t *keeper.Target) { t.Cluster, t.SecurityGroup = "", "sg-2" })
+		l.world.cluster("sg-2", "sg-2", "203.0.113.10", "")
+		l.good(keeper.Request{Targets: []keeper.Target{as(target("j-1"), func(t *keeper.Target) { t.Until = l.wall().Add(time.Hour) })}})
+		l.good(keeper.Request{Targets: []keeper.Target{as(core, func(t *keeper.Target) { t.Until = l.wall().Add(time.Hour) })}})
+		l.suspend(26 * time.Hour)
+		// The first one has ended, and could not be the last.
+		ts := l.state().OfSessions()
+		l.good(keeper.Request{Targets: ts[1:], Release: true, Session: true})
+		if n := len(l.rules()); len(ts) != 2 || n != 1 {
+			t.Fatalf("%d targets, %d rules: the test is about one that is left", len(ts), n)
+		}
+		l.good(keeper.Request{Targets: l.state().OfSessions(), Release: true, Session: true})
+		l.want("rules", l.rules())
+		if left := l.state().OfSessions(); len(left) != 0 {
+			t.Errorf("left: %+v", left)
+		}
+	})
+}
+
 // A pause holds what an open session does by itself; what it gives back at its end, it gives back.
 func TestSessionAndPause(t *testing.T) {
 	inLab(t, func(l *lab) {

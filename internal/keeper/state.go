@@ -33,8 +33,11 @@ type State struct {
 
 	// Log names this state, as long as lines follow it: see statelog.go. An older program, which reads the state without
 	// them, finds it as it was before the first write of a round that was killed.
-	Log  string `json:"log,omitempty"`
-	torn bool   // lines could not be read
+	Log string `json:"log,omitempty"`
+
+	// Torn: what a round did that was killed could not be read, the state or lines of it. Kept until a round has seen to it: something
+	// else may save the state first.
+	Torn bool `json:"torn,omitempty"`
 
 	// Blind is until when reads may not show what a killed round did whose lines were torn. Where a rule is seen until then is not
 	// learnt: the round's own move would count as somebody else's.
@@ -71,6 +74,9 @@ type Remembered struct {
 	Place  Place     `json:"place"`
 	Seen   time.Time `json:"seen"`
 	Whole  time.Time `json:"whole,omitzero"` // the last time that nothing of it was refused
+	// Left are the groups that it has used before, and since when it does not, until all is given back there: a round may be cut
+	// short, or fail.
+	Left map[string]time.Time `json:"left,omitempty"`
 }
 
 // Status is what `status` shows.

@@ -101,7 +101,11 @@ func (s *Store) readLog(st *State) (warning string) {
 	if err == nil {
 		err = st.follow(data)
 	}
-	if st.torn = err != nil; st.torn && !errors.Is(err, errCut) {
+	if err == nil {
+		return ""
+	}
+	st.Torn = true
+	if !errors.Is(err, errCut) {
 		warning = fmt.Sprintf("what a round did that was cut off could not be read in %s, and is looked up: %v", logFile, err)
 	}
 	return warning

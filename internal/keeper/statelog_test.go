@@ -62,8 +62,8 @@ func TestLinesFollowTheState(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, warning := s.Load()
-		if warning != "" || got.Log != "" || got.torn || got.Status.LastError != st.Status.LastError {
-			t.Fatalf("after %d writes: %q, log %q, torn %v", n+1, warning, got.Log, got.torn)
+		if warning != "" || got.Log != "" || got.Torn || got.Status.LastError != st.Status.LastError {
+			t.Fatalf("after %d writes: %q, log %q, torn %v", n+1, warning, got.Log, got.Torn)
 		}
 		if diff := cmp.Diff(st.byGroup(), got.byGroup()); diff != "" {
 			t.Fatalf("after %d writes (-saved +read):\n%s", n+1, diff)
@@ -168,8 +168,8 @@ func TestLinesThatCannotBeRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, warning := s.Load()
-			if got.torn != c.torn || (warning != "") != c.warning || len(got.Journal) != c.journal {
-				t.Errorf("torn: %v, %d entries, %q", got.torn, len(got.Journal), warning)
+			if got.Torn != c.torn || (warning != "") != c.warning || len(got.Journal) != c.journal {
+				t.Errorf("torn: %v, %d entries, %q", got.Torn, len(got.Journal), warning)
 			}
 		})
 	}

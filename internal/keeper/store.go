@@ -161,7 +161,9 @@ func (s *Store) loadWhole() (*State, string) {
 		err = fmt.Errorf("it has version %d, not %d", st.Version, stateVersion)
 	}
 	if err != nil {
-		return newState(), fmt.Sprintf("the state file could not be read and is made anew: %v", err)
+		anew := newState()
+		anew.Torn = true
+		return anew, fmt.Sprintf("the state file could not be read and is made anew: %v", err)
 	}
 	st.fill()
 	return &st, ""

@@ -27,6 +27,27 @@ func openStore(t *testing.T) *keeper.Store {
 	return s
 }
 
+// Whoever waits for another program of the same user is told so: that one may be stopped in its terminal.
+func TestLockIsWaitedForAloud(t *testing.T) {
+	inLab(t, func(l *lab) {
+		unlock, err := l.Store.Lock(context.Background())
+		if err != nil {
+			l.Fatal(err)
+		}
+		defer unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		var said []string
+		l.Progress = func(what string) { said = append(said, what) }
+		if _, err := l.Round(ctx, keeper.Request{}); !errors.Is(err, context.DeadlineExceeded) {
+			l.Errorf("round: %v", err)
+		}
+		if len(said) != 1 || !strings.Contains(said[0], "waiting for another emr-accessd") {
+			l.Errorf("said %q", said)
+		}
+	})
+}
+
 // A state that is missing, damaged or foreign costs a round and nothing else.
 func TestDamagedState(t *testing.T) {
 	good := func(l *lab) string {

@@ -114,6 +114,29 @@ func TestAddFails(t *testing.T) {
 	}
 }
 
+// In a full group the own rule for the last address goes first, where it cannot be moved: a colleague made it, and has gone.
+func TestOwnRuleMakesRoom(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.put("sg-1", home+"/32", bobs(time.Hour)...)
+		l.good(keeper.Request{})
+		time.Sleep(2 * time.Hour)
+		l.good(keeper.Request{})
+		l.v4(at(office))
+		l.took()
+		l.world.fail = func(_ context.Context, call string) error {
+			l.world.mu.Lock()
+			defer l.world.mu.Unlock()
+			if strings.HasPrefix(call, "authorize") && len(l.world.rules) > 0 {
+				return sgsync.ErrQuota
+			}
+			return nil
+		}
+		l.good(keeper.Request{})
+		l.want("writes", writes(l.took()), "authorize sg-1 192.0.2.2/32 22", "revoke sgr-1-1", "authorize sg-1 192.0.2.2/32 22")
+		l.want("rules", l.rules(), "sgr-1-2 192.0.2.2/32:22 mine")
+	})
+}
+
 // What one change learns is used for the others in the same round, also when one of them fails for good.
 func TestMixedRefusals(t *testing.T) {
 	setup := func(l *lab) {

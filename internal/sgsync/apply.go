@@ -49,7 +49,7 @@ var (
 )
 
 // Apply carries out the changes in their order. Rules are left and removed only when everything that
-// opens has succeeded (I3). "Already there" and "already gone" are not failures: they end in Replan or in
+// opens has succeeded (I3), but for those that make room in a full group. "Already there" and "already gone" are not failures: they end in Replan or in
 // success.
 func (a Applier) Apply(ctx context.Context, have Have, changes Changes) Result {
 	run := applyRun{Applier: a, have: have, group: changes.Group}
@@ -58,8 +58,8 @@ func (a Applier) Apply(ctx context.Context, have Have, changes Changes) Result {
 	}
 	openFailed := false
 	for _, c := range changes.List {
-		if openFailed && c.phase() >= 3 && !(c.Do == Remove && c.Role == Other && errors.Is(run.res.Err, ErrQuota)) {
-			continue // but what others have left behind makes room in a full group
+		if openFailed && c.phase() >= 3 && !run.makesRoom(c) {
+			continue
 		}
 		out := run.one(ctx, c)
 		run.res.Outcomes = append(run.res.Outcomes, out)
@@ -86,6 +86,18 @@ type applyRun struct {
 	have  Have
 	group string
 	res   Result
+}
+
+// makesRoom reports whether a change makes room in a group that was found full. What others have left behind does, and a rule
+// of mine for an address that is mine no more: kept, it would shut me out for as long as the group is full. It must not admit
+// the address that there was no room for.
+func (r *applyRun) makesRoom(c Change) bool {
+	for _, o := range r.res.Outcomes {
+		if errors.Is(o.Err, ErrQuota) && c.Do == Remove && (c.Role == Other || is4(c.CIDR) == is4(o.CIDR) && !c.CIDR.Overlaps(o.CIDR)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *applyRun) one(ctx context.Context, c Change) Outcome {

@@ -52,6 +52,9 @@ func TestApplyFailures(t *testing.T) {
 	other := rule("203.0.113.7/32", bob, alice, day, -1) // leads to add, then remove
 	mine := rule("203.0.113.7/32", alice, alice, day, -1)
 	theirs := rule("198.51.100.7/32", bob, bob, day, -1)
+	shared := rule("203.0.113.7/32", bob, alice, day, -1, bob, day, -1)
+	six := rule("2001:db8::7/128", bob, alice, day, -1)
+	wide := rule("198.51.100.0/28", alice, alice, day, -1) // once trusted
 	for _, tt := range []struct {
 		name   string
 		rules  []Rule
@@ -62,7 +65,10 @@ func TestApplyFailures(t *testing.T) {
 		failed error
 	}{
 		{"add lost/old rule stays", []Rule{other}, "authorize", lost, []string{"authorize 198.51.100.7/32"}, false, lost},
-		{"add over quota/old rule stays", []Rule{other}, "authorize", ErrQuota, []string{"authorize 198.51.100.7/32"}, false, ErrQuota},
+		{"add over quota/the old rule makes room", []Rule{other}, "authorize", ErrQuota, []string{"authorize 198.51.100.7/32", "revoke sgr-0001"}, true, ErrQuota},
+		{"add over quota/a shared rule stays", []Rule{shared}, "authorize", ErrQuota, []string{"authorize 198.51.100.7/32"}, false, ErrQuota},
+		{"add over quota/another family makes none", []Rule{six}, "authorize", ErrQuota, []string{"authorize 198.51.100.7/32"}, false, ErrQuota},
+		{"add over quota/a range that covers the address stays", []Rule{wide}, "authorize", ErrQuota, []string{"authorize 198.51.100.7/32"}, false, ErrQuota},
 		{"add is a duplicate/look again", []Rule{other}, "authorize", ErrDuplicate, []string{"authorize 198.51.100.7/32"}, true, nil},
 		{"move is a duplicate/look again", []Rule{mine}, "modify", ErrDuplicate, []string{"modify sgr-0001 198.51.100.7/32"}, true, nil},
 		{"move of a rule that is gone/look again", []Rule{mine}, "modify", ErrGone, []string{"modify sgr-0001 198.51.100.7/32"}, true, nil},
