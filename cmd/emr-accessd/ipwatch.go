@@ -96,7 +96,8 @@ func (w *ipWatching) look(ctx context.Context, hints <-chan ipwatch.Hint) error 
 			if busy {
 				<-results
 			}
-			for range hints { // whoever tells of bursts has ended when this is closed
+			for ok := hints != nil; ok; { // whoever tells of bursts has ended when this is closed
+				_, ok = <-hints
 			}
 			return nil
 		case <-again:

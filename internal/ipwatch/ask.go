@@ -129,6 +129,8 @@ func (d *Detector) askHTTPS(ctx context.Context, s Source, f Family) (a Answer) 
 		DisableCompression:     true, // so that the limit is one of the bytes that came
 		MaxResponseHeaderBytes: 16 << 10,
 	}
+	// A question that is given up while it connects or shakes hands would go on with that, without an end where nobody answers.
+	defer tr.CloseIdleConnections()
 	client := &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}

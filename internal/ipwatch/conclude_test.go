@@ -214,6 +214,7 @@ func TestNoRoute(t *testing.T) {
 		state  ipwatch.State
 	}{
 		{"IPv6 is not there", ipwatch.V6, map[string]string{anchor6: "", anchor4: "192.168.1.5"}, addrs("127.0.0.1", "::1", "192.168.1.5", "fe80::1"), nil, ipwatch.Absent},
+		{"a router without an IPv6 network", ipwatch.V6, map[string]string{anchor6: "fe80::1868", anchor4: "192.168.1.5"}, addrs("192.168.1.5", "fe80::1868"), nil, ipwatch.Absent},
 		{"IPv6 address without a route", ipwatch.V6, map[string]string{anchor6: "", anchor4: "192.168.1.5"}, addrs("2600:1f18::7"), nil, ipwatch.Offline},
 		{"local IPv6 address", ipwatch.V6, map[string]string{anchor6: "", anchor4: "192.168.1.5"}, addrs("fd00::2"), nil, ipwatch.Offline},
 		{"interfaces cannot be read", ipwatch.V6, map[string]string{anchor6: "", anchor4: "192.168.1.5"}, nil, errors.New("no"), ipwatch.Offline},
@@ -239,6 +240,16 @@ func TestNoRoute(t *testing.T) {
 				t.Errorf("no route %t, absent %t", o.NoRoute, o.Absent)
 			}
 		})
+	}
+}
+
+// TestLinkLocal4: behind a link-local address of IPv4 there may be a translator, as on some tethered phones.
+func TestLinkLocal4(t *testing.T) {
+	t.Parallel()
+	d := detectorFor(t, ipwatch.DefaultPolicy(), nil)
+	d.LocalAddr = routes(map[string]string{"198.41.0.4": "169.254.7.7"})
+	if !d.Routed(ipwatch.V4) {
+		t.Error("no route")
 	}
 }
 

@@ -84,8 +84,9 @@ func (d *Detector) routed(f Family, s Source) bool {
 			to = f.loopback()
 		}
 	}
-	_, err := d.localAddr(f, to)
-	return !errors.Is(err, ErrNoRoute)
+	local, err := d.localAddr(f, to)
+	// A router may advertise itself and no IPv6 network: then all that the system could send from is link-local.
+	return !errors.Is(err, ErrNoRoute) && (f != V6 || !local.IsLinkLocalUnicast())
 }
 
 // absent6 tells whether this computer positively does not have IPv6: no interface has a usable address of it, and IPv4

@@ -293,29 +293,34 @@ func TestIdle(t *testing.T) {
 	if long == "" {
 		long = "2s"
 	}
-	switches := map[string]int{}
-	for _, what := range []string{"sleep", "listen"} {
-		cmd := exec.Command("ip", "netns", "exec", n.name, os.Args[0], "-test.run=^TestIdleChild$", "-test.v")
-		cmd.Env = append(os.Environ(), idleEnv+"="+what, idleForEnv+"="+long)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %s", err, out)
+	var switches map[string]int
+	// A watching thread of Go's own sometimes turns some sixty times before it rests. Who wakes up by itself does so each time.
+	for range 3 {
+		switches = map[string]int{}
+		for _, what := range []string{"sleep", "listen"} {
+			cmd := exec.Command("ip", "netns", "exec", n.name, os.Args[0], "-test.run=^TestIdleChild$", "-test.v")
+			cmd.Env = append(os.Environ(), idleEnv+"="+what, idleForEnv+"="+long)
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			at := bytes.Index(out, []byte("switches="))
+			if at < 0 {
+				t.Fatalf("%s", out)
+			}
+			line, _, _ := bytes.Cut(out[at:], []byte("\n"))
+			var s int
+			if _, err := fmt.Sscanf(string(line), "switches=%d", &s); err != nil {
+				t.Fatal(err)
+			}
+			switches[what] = s
+			t.Logf("%s for %s: %s", what, long, line)
 		}
-		at := bytes.Index(out, []byte("switches="))
-		if at < 0 {
-			t.Fatalf("%s", out)
+		if switches["listen"] <= switches["sleep"]+20 { // the runtime's own differ by a few
+			return
 		}
-		line, _, _ := bytes.Cut(out[at:], []byte("\n"))
-		var s int
-		if _, err := fmt.Sscanf(string(line), "switches=%d", &s); err != nil {
-			t.Fatal(err)
-		}
-		switches[what] = s
-		t.Logf("%s for %s: %s", what, long, line)
 	}
-	if switches["listen"] > switches["sleep"]+20 { // the runtime's own differ by a few
-		t.Errorf("listening: %d voluntary context switches, sleeping: %d", switches["listen"], switches["sleep"])
-	}
+	t.Errorf("listening: %d voluntary context switches, sleeping: %d", switches["listen"], switches["sleep"])
 }
 
 func BenchmarkSnapshot(b *testing.B) {

@@ -36,8 +36,9 @@ const (
 	// IPv6, so nearly all of its changes come as events; so both together stay below half a megabyte a day.
 	Every6 = 4
 
-	// pollEvery is how often the interval is asked for, so that a shorter one acts in time.
-	pollEvery = 15 * time.Second
+	// pollEvery is how often the interval and the families are asked for at least, so that a shorter interval acts in time.
+	// At the usual interval each look does that, and nothing wakes the computer up in between.
+	pollEvery = time.Minute
 	// resetEvery is the shortest time between two kicks that make the ladder begin anew: going all the way down it
 	// takes less.
 	resetEvery = time.Minute

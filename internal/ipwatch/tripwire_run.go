@@ -67,15 +67,15 @@ func (t *Tripwire) start(ctx context.Context, outcomes chan<- outcome) (started 
 		}
 		if !t.routedNow(f) {
 			v.unrouted(now, t.pace(f))
-			continue
-		}
-		if l := v.begin(now, t.pace(f)); l != nil {
+		} else if l := v.begin(now, t.pace(f)); l != nil {
 			started++
 			go func() {
 				s, err := l.asked.ask(ctx, f)
 				outcomes <- outcome{l, s, err}
 			}()
+			continue
 		}
+		wait = min(wait, v.wait(now, t.pace(f)))
 	}
 	return started, wait
 }

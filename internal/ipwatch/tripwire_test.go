@@ -172,25 +172,28 @@ func TestTripwireKnownChange(t *testing.T) {
 	})
 }
 
-// TestTripwireInterval: a session that is opened is watched more closely within its shorter interval, whenever it
-// is opened; and the longer one comes back.
+// TestTripwireInterval: a session that is opened is watched more closely from the next look on, or within a minute, whenever
+// it is opened; and the longer interval comes back.
 func TestTripwireInterval(t *testing.T) {
 	t.Parallel()
 	in(t, func(t *testing.T, w *world) {
 		w.start()
-		for range 50 {
-			w.set(func() { w.every = 30 * time.Second })
+		for n := range 50 {
+			every, first := 30*time.Second, 33*time.Second
+			if n%2 == 1 {
+				every, first = time.Hour, time.Minute
+			}
+			w.set(func() { w.every = every })
 			time.Sleep(2*time.Minute + rand.N(time.Minute))
 			w.since()
 			w.set(func() { w.every = ipwatch.SessionInterval })
-			begin := time.Since(w.begin)
-			time.Sleep(5 * time.Minute)
-			asked, _ := w.since()
-			if first := asked[0].at - begin; first > ipwatch.SessionInterval {
-				t.Fatalf("the first look comes %s after the change of the interval", first)
+			time.Sleep(first)
+			if asked, _ := w.since(); len(asked) == 0 {
+				t.Fatalf("no look within %s after the change from %s", first, every)
 			}
-			if n := len(asked); n < 18 || n > 23 {
-				t.Fatalf("%d looks in 5 minutes at 15 s", n)
+			time.Sleep(5 * time.Minute)
+			if asked, _ := w.since(); len(asked) < 18 || len(asked) > 23 {
+				t.Fatalf("%d looks in 5 minutes at 15 s", len(asked))
 			}
 		}
 		w.method(ipwatch.MethodSTUN, "within about 15s")
@@ -201,6 +204,22 @@ func TestTripwireInterval(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		if asked, _ := w.since(); len(asked) < 18 || len(asked) > 23 {
 			t.Errorf("%d looks in 10 minutes", len(asked))
+		}
+	})
+}
+
+// TestTripwireRests: between two looks nothing wakes the computer up.
+func TestTripwireRests(t *testing.T) {
+	t.Parallel()
+	in(t, func(t *testing.T, w *world) {
+		wakes := 0
+		w.wire.Interval = func() time.Duration { wakes++; return ipwatch.DefaultInterval } // asked for each time, by one goroutine
+		w.start()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		asked, _ := w.since()
+		if most := 2 * len(asked); wakes > most { // for the question and for its answer
+			t.Errorf("%d wakes for %d looks", wakes, len(asked))
 		}
 	})
 }

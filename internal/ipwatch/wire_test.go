@@ -87,6 +87,9 @@ func TestSTUNLook(t *testing.T) {
 		if err != nil || got.Addr.String() != "127.0.0.1" || got.By != "stun "+s.addr || got.Took <= 0 {
 			t.Fatalf("%+v, %v", got, err)
 		}
+		if got.Took >= ipwatch.Retransmit {
+			t.Skip("this computer is too busy to count packets: ", got.Took)
+		}
 	}
 	ids := make(map[string]bool)
 	for _, packets := range s.heard() {
@@ -161,12 +164,10 @@ func TestSTUNServers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := serveUDP(t, c.answer)
-			ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
-			defer cancel()
 			begin := time.Now()
-			got, err := (&ipwatch.STUN{Server: s.addr}).Probe(ctx, ipwatch.V4)
-			if took := time.Since(begin); took > 3*time.Second {
-				t.Errorf("took %s", took)
+			got, err := (&ipwatch.STUN{Server: s.addr}).Probe(t.Context(), ipwatch.V4)
+			if c.sent == 1 && time.Since(begin) >= ipwatch.Retransmit {
+				c.sent = 0 // so busy is this computer: it may have asked again
 			}
 			if c.fault == "" {
 				if err != nil || got.Addr.String() != c.want {
@@ -176,7 +177,7 @@ func TestSTUNServers(t *testing.T) {
 				t.Errorf("%v (%T), want fault %s with %q", err, err, c.fault, c.want)
 			}
 			packets := s.heard()
-			if len(packets) != 1 || len(packets[0]) != c.sent {
+			if len(packets) != 1 || c.sent > 0 && len(packets[0]) != c.sent {
 				t.Fatalf("packets %x, want %d of one port", packets, c.sent)
 			}
 			for _, again := range packets[0][1:] {
@@ -219,7 +220,7 @@ func TestSTUNStops(t *testing.T) {
 	time.AfterFunc(50*time.Millisecond, cancel)
 	begin := time.Now()
 	_, err := (&ipwatch.STUN{Server: s.addr}).Probe(ctx, ipwatch.V4)
-	if e, ok := errors.AsType[*ipwatch.EchoError](err); !ok || e.Fault != ipwatch.FaultStopped || time.Since(begin) > 450*time.Millisecond {
+	if e, ok := errors.AsType[*ipwatch.EchoError](err); !ok || e.Fault != ipwatch.FaultStopped || time.Since(begin) >= ipwatch.ProbeTimeout {
 		t.Errorf("%v after %s", err, time.Since(begin))
 	}
 }
