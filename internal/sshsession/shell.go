@@ -63,7 +63,7 @@ func (c *Client) Shell(ctx context.Context, t *Terminal) (int, error) {
 	r := newRun(c, s)
 	fd := int(t.In.Fd())
 	if !term.IsTerminal(fd) {
-		s.Stdout, s.Stderr, s.Stdin = r.output(t.Out), r.output(t.Err), t.In
+		s.Stdout, s.Stderr, r.input = r.output(t.Out), r.output(t.Err), t.In
 		return r.attend(ctx, t.starter(s))
 	}
 	shown := newScreenState()
@@ -83,7 +83,7 @@ func (c *Client) Shell(ctx context.Context, t *Terminal) (int, error) {
 	}
 	defer restore()
 	input := newTyped()
-	s.Stdin = input
+	r.input = input
 	var helpers sync.WaitGroup
 	defer func() {
 		input.end()
