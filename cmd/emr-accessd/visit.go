@@ -56,7 +56,7 @@ func (v *visit) use(ctx context.Context, c *sshsession.Client) error {
 	go func() {
 		vctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		addr, _ := c.ServerView(vctx)
+		addr, _ := c.ViewBeside(vctx)
 		seen <- addr
 	}()
 	v.watch.follow(c, v.p.report)

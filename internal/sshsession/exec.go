@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -34,7 +35,7 @@ func JoinCommand(words []string) string { return strings.Join(words, " ") }
 // may be nil, is passed on to the command; a second interrupt ends the session with status 130 and ErrInterrupted. When the
 // context ends, or the output cannot be written, the whole connection is closed.
 func (c *Client) Exec(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal) (int, error) {
-	s, err := c.newSession(ctx)
+	s, err := c.workSession(ctx)
 	if err != nil {
 		return ExitFailed, err
 	}
@@ -196,6 +197,19 @@ const (
 	// viewWait bounds its time: it costs four round trips and the start of a shell.
 	viewWait = 10 * time.Second
 )
+
+// ViewBeside is ServerView once a shell, a command or a subsystem has its channel: a server may allow one session at a time (MaxSessions of
+// sshd), and that one is the user's.
+func (c *Client) ViewBeside(ctx context.Context) (netip.Addr, error) {
+	select {
+	case <-c.busy:
+		return c.ServerView(ctx)
+	case <-c.done:
+		return netip.Addr{}, net.ErrClosed
+	case <-ctx.Done():
+		return netip.Addr{}, context.Cause(ctx)
+	}
+}
 
 // ServerView is this client's address as the server sees it, from sshd's SSH_CONNECTION: the best there is to compare with
 // the authorized address. It uses a session channel of its own beside others that run; where the context ends first, they go on.

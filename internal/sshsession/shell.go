@@ -56,7 +56,7 @@ func (c *Client) Shell(ctx context.Context, t *Terminal) (int, error) {
 	if t.In == nil {
 		return ExitFailed, ErrNoTerminal
 	}
-	s, err := c.newSession(ctx)
+	s, err := c.workSession(ctx)
 	if err != nil {
 		return ExitFailed, err
 	}
