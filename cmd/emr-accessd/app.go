@@ -13,6 +13,7 @@ import (
 	"github.com/emr-accessd/emr-accessd/internal/config"
 	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sshsession"
 )
 
 // app is what the commands share.
@@ -24,7 +25,8 @@ type app struct {
 	verb   string // the command, for the history
 
 	startedBy
-	secrets passphrases // of login keys
+	secrets passphrases          // of login keys
+	shell   *sshsession.Terminal // of a session; nil where there is none
 
 	mu      sync.Mutex
 	clients map[string]*awsclient.Client // opened in the last round, by profile and region

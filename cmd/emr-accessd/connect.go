@@ -148,6 +148,7 @@ func (a *app) dial(ctx context.Context, p *prepared, f connectFlags) (*sshsessio
 	t.Banner = func(text string) { fmt.Fprintf(a.Err, "%s\n", printable(text)) }
 	if q, err := sshsession.OpenPrompter(); err == nil {
 		defer q.Close()
+		q.After(a.shell)
 		t.Verifier.Ask = a.asking(q)
 		t.Login.Passphrase = func(ctx context.Context, file string) ([]byte, error) {
 			a.status.clear()

@@ -55,7 +55,10 @@ func (a *app) sshArguments(ctx context.Context, p *prepared, f connectFlags) ([]
 		return nil, err
 	}
 	options := []string{"HostName=" + host, "Port=" + port, "HostKeyAlias=" + p.alias(), "UserKnownHostsFile=" + hosts, "GlobalKnownHostsFile=" + hosts,
-		"StrictHostKeyChecking=yes", "UpdateHostKeys=no", "CanonicalizeHostname=no", "CheckHostIP=no"}
+		"StrictHostKeyChecking=yes", "VerifyHostKeyDNS=no", "UpdateHostKeys=no", "CanonicalizeHostname=no", "CheckHostIP=no"}
+	if p.options.hostsCommand { // an older ssh does not know the word
+		options = append(options, "KnownHostsCommand=none")
+	}
 	if p.options.jump == "" { // else that is what the user wants ssh for
 		options = append(options, "ProxyCommand=none", "ProxyUseFdpass=no")
 	}

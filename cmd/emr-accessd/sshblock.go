@@ -63,6 +63,7 @@ func (h sshHost) render() (string, error) {
 	line("UserKnownHostsFile", hosts)
 	line("GlobalKnownHostsFile", hosts) // the system's file may have lines for all hosts
 	line("StrictHostKeyChecking", "yes")
+	line("VerifyHostKeyDNS", "no") // "yes" takes a key from the DNS, whatever the files say
 	line("UpdateHostKeys", "no")
 	line("CanonicalizeHostname", "no")
 	for _, file := range h.Identity {

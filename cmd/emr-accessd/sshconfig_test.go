@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/mototest"
 )
 
 func TestSSHBlockRefusesWhatAReaderCouldMisread(t *testing.T) {
@@ -57,6 +58,37 @@ func TestSSHBlockRefusesWhatAReaderCouldMisread(t *testing.T) {
 	}
 }
 
+// Whatever the user's own configuration says for all hosts, ssh takes no host key but the pinned one.
+func TestSSHBlockPins(t *testing.T) {
+	program, err := exec.LookPath("ssh")
+	if err != nil {
+		mototest.Need(t, "OpenSSH's client", err)
+	}
+	h := sshHost{Cluster: "j-2AXXXXXXGAPLF", Login: "hadoop", Program: "/usr/bin/emr-accessd", KnownHosts: "/state/known_hosts", System: "linux"}
+	text, err := h.render()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "config")
+	text += "Host *\n  StrictHostKeyChecking no\n  VerifyHostKeyDNS yes\n  UserKnownHostsFile /dev/null\n  GlobalKnownHostsFile /other\n  HostKeyAlias other\n" +
+		"  UpdateHostKeys yes\n  CanonicalizeHostname always\n  HostName other\n  ProxyJump other\n  NoHostAuthenticationForLocalhost yes\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"j-2AXXXXXXGAPLF", "j-2axxxxxxgaplf"} {
+		out, err := exec.Command(program, "-G", "-F", file, name).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		for _, want := range []string{"stricthostkeychecking true", "verifyhostkeydns false", "userknownhostsfile /state/known_hosts", "globalknownhostsfile /state/known_hosts",
+			"hostkeyalias j-2axxxxxxgaplf", "updatehostkeys false", "canonicalizehostname false", "proxycommand /usr/bin/emr-accessd proxy j-2AXXXXXXGAPLF"} {
+			if !strings.Contains("\n"+string(out), "\n"+want+"\n") {
+				t.Errorf("%s: not %q in\n%s", name, want, out)
+			}
+		}
+	}
+}
+
 func TestSSHBlockOnWindows(t *testing.T) {
 	h := sshHost{Cluster: "j-2AXXXXXXGAPLF", Login: "hadoop", Program: `C:\Program Files\emr-accessd.exe`, KnownHosts: `C:\Users\a b\known_hosts`, System: "windows"}
 	text, err := h.render()
@@ -92,7 +124,7 @@ func FuzzSSHBlock(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if strings.Count(text, "\n") != 12 {
+		if strings.Count(text, "\n") != 13 {
 			t.Fatalf("%q made another line:\n%s", value, text)
 		}
 		_, command, _ := strings.Cut(text, "ProxyCommand /bin/echo")

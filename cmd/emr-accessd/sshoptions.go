@@ -30,6 +30,7 @@ type sshOptions struct {
 	connectTimeout time.Duration
 	sendEnv        []string
 	setEnv         []string
+	hostsCommand   bool   // there is a KnownHostsCommand
 	jump           string // "ProxyJump" or "ProxyCommand", where there is one that is not ours
 }
 
@@ -166,6 +167,7 @@ func parseSSHOptions(text, host string, expand func(value, host, user string) (s
 	o.alive, o.aliveMisses = time.Duration(number("serveraliveinterval", day))*time.Second, number("serveralivecountmax", 1000)
 	o.connectTimeout = time.Duration(number("connecttimeout", day)) * time.Second
 	o.sendEnv, o.setEnv = values["sendenv"], values["setenv"]
+	o.hostsCommand = first("knownhostscommand") != "" && first("knownhostscommand") != "none"
 	ours := func(command string) bool {
 		return strings.Contains(command, " proxy ") && strings.Contains(command, "emr-accessd")
 	}

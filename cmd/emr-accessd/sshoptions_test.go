@@ -61,7 +61,15 @@ func TestOptionsOfRealSSH(t *testing.T) {
 	if !o.noAgent || o.jump != "" {
 		t.Errorf("our own proxy: %+v", o)
 	}
+	if exec.Command(program, "-G", "-o", "KnownHostsCommand=none", optionsHost).Run() == nil { // OpenSSH 8.5
+		if o, _ = read("Host *\n  KnownHostsCommand /bin/echo\n"); !o.hostsCommand {
+			t.Errorf("a command for host keys: %+v", o)
+		}
+	}
 	o, _ = read("Host *\n  ProxyCommand nc %h %p\n")
+	if o.hostsCommand {
+		t.Errorf("no command for host keys: %+v", o)
+	}
 	if o.jump != "ProxyCommand" {
 		t.Errorf("another proxy: %+v", o)
 	}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/awssim"
 )
 
 // desk is a world with a real SSH server, for sessions on terminals.
@@ -257,4 +259,39 @@ func TestOpenSSHOnATerminal(t *testing.T) {
 	if n := d.ours(); n != 0 {
 		t.Errorf("%d rules are left", n)
 	}
+}
+
+// forget has the program know no host key of the node any more, as of a new node whose console is silent.
+func (d *desk) forget(s *sitting) {
+	s.t.Helper()
+	for _, n := range d.sim.Nodes(d.cluster) {
+		d.sim.SetNode(n.InstanceID, func(n *awssim.NodeSpec) { n.Console = "" })
+	}
+	for _, e := range s.cmd.Env {
+		if dir, ok := strings.CutPrefix(e, "EMR_ACCESSD_STATE="); ok {
+			if err := os.Remove(filepath.Join(dir, "known_hosts")); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// A question on the way back gets each key that is typed, although the session before has read the same keyboard.
+func TestAskedOnTheWayBack(t *testing.T) {
+	d := newDesk(t)
+	s := d.connect(t, nil, "--reconnect", d.cluster)
+	s.ready()
+	d.forget(s)
+	d.path.cut()
+	s.expect(`\(yes/no/\[fingerprint\]\)\? `)
+	s.typed("y")
+	s.expect("y")
+	s.typed("es\r")
+	s.expect("connected again after")
+	s.ready()
+	d.forget(s)
+	d.path.cut()
+	s.expect(`\(yes/no/\[fingerprint\]\)\? `)
+	s.typed("\x03")
+	s.exits(255)
 }

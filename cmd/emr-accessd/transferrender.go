@@ -204,7 +204,7 @@ func (a *app) watchView(ctx context.Context, c *sshsession.Client, rep keeper.Re
 	go func() {
 		vctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		addr, _ := c.ServerView(vctx)
+		addr, _ := c.ViewBeside(vctx)
 		seen <- addr
 	}()
 	return func() {

@@ -24,7 +24,6 @@ type visit struct {
 	f           connectFlags
 	command     string // empty for a login shell
 	interactive bool   // there is a terminal on both sides
-	terminal    *sshsession.Terminal
 	watch       *linkWatch
 
 	mu  sync.Mutex
@@ -32,7 +31,7 @@ type visit struct {
 }
 
 func (v *visit) run(ctx context.Context) error {
-	v.terminal = &sshsession.Terminal{In: v.In, Out: v.Out, Err: v.Err, Term: os.Getenv("TERM"), Command: v.command}
+	v.shell = &sshsession.Terminal{In: v.In, Out: v.Out, Err: v.Err, Term: os.Getenv("TERM"), Command: v.command}
 	v.watch = newLinkWatch(v.app, v.p, v.say)
 	v.watch.cut = v.f.reconnect
 	defer v.watch.start(ctx)()
@@ -56,7 +55,7 @@ func (v *visit) use(ctx context.Context, c *sshsession.Client) error {
 	go func() {
 		vctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		addr, _ := c.ServerView(vctx)
+		addr, _ := c.ViewBeside(vctx)
 		seen <- addr
 	}()
 	v.watch.follow(c, v.p.report)
@@ -64,7 +63,7 @@ func (v *visit) use(ctx context.Context, c *sshsession.Client) error {
 	var err error
 	if v.interactive {
 		v.setRaw(true)
-		status, err = c.Shell(ctx, v.terminal)
+		status, err = c.Shell(ctx, v.shell)
 		v.setRaw(false)
 	} else {
 		signals := make(chan os.Signal, 4)
@@ -146,7 +145,7 @@ func (v *visit) comeBack(ctx context.Context, lost error) (*sshsession.Client, e
 		v.status.clear()
 		switch {
 		case err == nil:
-			v.terminal.Forget()
+			v.shell.Forget()
 			v.say("connected again after %v, in a new session; what ran in the old one may be gone (tmux or screen on the node keep it)", time.Since(begin).Round(time.Second))
 			return client, nil
 		case ctx.Err() != nil:

@@ -26,6 +26,8 @@ type Client struct {
 	err    error
 	asked  chan struct{} // nil while no question waits for its answer
 	done   chan struct{} // closed when the connection has ended, after err is set
+	busy   chan struct{} // closed when the first session has its channel, but for those of ServerView
+	first  sync.Once
 	idle   sync.WaitGroup
 }
 
@@ -49,7 +51,7 @@ func (c *countingConn) Read(p []byte) (int, error) {
 }
 
 func newClient(c ssh.Conn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, conn *countingConn, t Target) *Client {
-	client := &Client{ssh: ssh.NewClient(c, channels, requests), conn: conn, done: make(chan struct{})}
+	client := &Client{ssh: ssh.NewClient(c, channels, requests), conn: conn, done: make(chan struct{}), busy: make(chan struct{})}
 	client.env = t.sent()
 	client.idle.Go(func() {
 		client.end(client.ssh.Wait())
@@ -158,6 +160,15 @@ func (c *Client) cut() error {
 	c.closed = true
 	c.mu.Unlock()
 	return c.ssh.Close()
+}
+
+// workSession is newSession for what the caller is here for.
+func (c *Client) workSession(ctx context.Context) (*ssh.Session, error) {
+	s, err := c.newSession(ctx)
+	if err == nil {
+		c.first.Do(func() { close(c.busy) })
+	}
+	return s, err
 }
 
 // newSession opens a session channel and sends the locale. It returns when the context ends, even if the server never answers.

@@ -164,11 +164,40 @@ func TestServerViewBesideASession(t *testing.T) {
 		ended <- status
 	}()
 	<-running
-	if got, err := c.ServerView(t.Context()); err != nil || got.String() != "192.0.2.9" {
+	if got, err := c.ViewBeside(t.Context()); err != nil || got.String() != "192.0.2.9" {
 		t.Errorf("%v, %v", got, err)
 	}
 	close(finish)
 	if status := <-ended; status != 5 {
 		t.Errorf("the command beside it ended with %d", status)
 	}
+}
+
+// TestViewBesideComesSecond has the user's session come first: a server may allow only one.
+func TestViewBesideComesSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines []string
+		c, _ := connectPipe(t, func(srv *server) {
+			srv.command = func(r *remote, line string) int {
+				lines = append(lines, line)
+				_, _ = r.Write([]byte("192.0.2.9 1 192.0.2.1 22\n"))
+				return 0
+			}
+		})
+		seen := make(chan error, 1)
+		go func() {
+			_, err := c.ViewBeside(t.Context())
+			seen <- err
+		}()
+		synctest.Wait()
+		if len(lines) > 0 {
+			t.Errorf("asked before there was a session: %q", lines)
+		}
+		if status, err := c.Exec(t.Context(), "true", nil, nil, nil, nil); status != 0 || err != nil {
+			t.Errorf("status %d, error %v", status, err)
+		}
+		if err := <-seen; err != nil || len(lines) != 2 || lines[0] != "true" {
+			t.Errorf("ran %q, error %v", lines, err)
+		}
+	})
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,12 +35,12 @@ func JoinCommand(words []string) string { return strings.Join(words, " ") }
 // may be nil, is passed on to the command; a second interrupt ends the session with status 130 and ErrInterrupted. When the
 // context ends, or the output cannot be written, the whole connection is closed.
 func (c *Client) Exec(ctx context.Context, command string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal) (int, error) {
-	s, err := c.newSession(ctx)
+	s, err := c.workSession(ctx)
 	if err != nil {
 		return ExitFailed, err
 	}
 	r := newRun(c, s)
-	s.Stdin, s.Stdout, s.Stderr = stdin, r.output(stdout), r.output(stderr)
+	r.input, s.Stdout, s.Stderr = stdin, r.output(stdout), r.output(stderr)
 	go r.forward(signals)
 	return r.attend(ctx, func() error { return s.Start(command) })
 }
@@ -47,11 +49,13 @@ func (c *Client) Exec(ctx context.Context, command string, stdin io.Reader, stdo
 type run struct {
 	client *Client
 	s      *ssh.Session
+	input  io.Reader // nil for none
 	once   sync.Once
 	stop   chan struct{} // closed when something on this side ends the session
 	status int           // with stop: the exit status
 	err    error         // with stop: why
 	over   chan struct{} // closed when the session has ended
+	inErr  atomic.Value  // an error of reading the input
 }
 
 func newRun(c *Client, s *ssh.Session) *run {
@@ -69,12 +73,17 @@ func (r *run) end(status int, err error) {
 // attend starts the session and waits for its end.
 func (r *run) attend(ctx context.Context, start func() error) (int, error) {
 	defer close(r.over)
+	to, err := r.s.StdinPipe()
+	if err != nil {
+		return ExitFailed, err
+	}
 	result := make(chan error, 1)
 	go func() {
 		if err := start(); err != nil {
 			result <- fmt.Errorf("start the session: %w", r.client.cause(err))
 			return
 		}
+		go r.feed(to)
 		result <- r.s.Wait()
 	}()
 	select {
@@ -84,6 +93,9 @@ func (r *run) attend(ctx context.Context, start func() error) (int, error) {
 		case <-r.stop: // the output could not be written, which x/crypto only notices as its own
 			return r.status, r.err
 		default:
+		}
+		if inErr, ok := r.inErr.Load().(error); ok && err == nil {
+			return ExitFailed, inErr
 		}
 		return r.client.exit(err)
 	case <-r.stop:
@@ -97,6 +109,25 @@ func (r *run) attend(ctx context.Context, start func() error) (int, error) {
 	case <-time.After(drainWait): // the output is stuck; it must not hold up the user who leaves
 	}
 	return r.status, r.err
+}
+
+// feed passes the input on. That the command ends without having read all of it is no error, as with a pipe of this computer.
+// (x/crypto would make its own of it, and so hide that the command was a success.)
+func (r *run) feed(to io.WriteCloser) {
+	buf := make([]byte, 32<<10)
+	for r.input != nil {
+		n, err := r.input.Read(buf)
+		if _, werr := to.Write(buf[:n]); werr != nil {
+			return
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				r.inErr.Store(fmt.Errorf("read the input: %w", err))
+			}
+			break
+		}
+	}
+	_ = to.Close() // fails when the session has ended, and then nobody waits for it
 }
 
 // exit translates the end of a session.
@@ -166,6 +197,19 @@ const (
 	// viewWait bounds its time: it costs four round trips and the start of a shell.
 	viewWait = 10 * time.Second
 )
+
+// ViewBeside is ServerView once a shell, a command or a subsystem has its channel: a server may allow one session at a time (MaxSessions of
+// sshd), and that one is the user's.
+func (c *Client) ViewBeside(ctx context.Context) (netip.Addr, error) {
+	select {
+	case <-c.busy:
+		return c.ServerView(ctx)
+	case <-c.done:
+		return netip.Addr{}, net.ErrClosed
+	case <-ctx.Done():
+		return netip.Addr{}, context.Cause(ctx)
+	}
+}
 
 // ServerView is this client's address as the server sees it, from sshd's SSH_CONNECTION: the best there is to compare with
 // the authorized address. It uses a session channel of its own beside others that run; where the context ends first, they go on.

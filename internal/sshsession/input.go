@@ -29,6 +29,45 @@ func newKeyboard(in io.Reader) *keyboard {
 	return k
 }
 
+// dropTyped drops what was typed on a terminal and not read yet. keys is what reads it; it may be nil.
+func dropTyped(fd int, keys *keyboard) {
+	flushInput(fd)
+	for keys != nil {
+		select {
+		case _, ok := <-keys.chunks:
+			if !ok {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// keyReader reads a keyboard until over is closed; then what is typed is left to others.
+type keyReader struct {
+	keys *keyboard
+	over <-chan struct{}
+	rest []byte
+}
+
+func (r *keyReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		select {
+		case <-r.over:
+			return 0, io.EOF
+		case chunk, ok := <-r.keys.chunks:
+			if !ok {
+				return 0, io.EOF
+			}
+			r.rest = chunk
+		}
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
 // maxTyped is how many bytes may wait for the server, such as a pasted text. Beyond them the terminal is not read, and so no escape
 // is seen.
 const maxTyped = 1 << 20

@@ -16,7 +16,10 @@ var ErrNoTerminal = errors.New("there is no terminal to ask on")
 
 // Prompter asks the person at the process's own terminal, even when the standard streams are redirected. Its methods fit into
 // Verifier.Ask and Login.Passphrase.
-type Prompter struct{ in, out *os.File }
+type Prompter struct {
+	in, out *os.File
+	keys    *keyboard // nil: in is read
+}
 
 // OpenPrompter opens the process's terminal, /dev/tty or the console. The error is ErrNoTerminal if there is none.
 func OpenPrompter() (*Prompter, error) {
@@ -44,7 +47,15 @@ func NewPrompter(in, out *os.File) (*Prompter, error) {
 	if !term.IsTerminal(int(in.Fd())) {
 		return nil, ErrNoTerminal
 	}
-	return &Prompter{in, out}, nil
+	return &Prompter{in: in, out: out}, nil
+}
+
+// After has the prompter take its answers from where a session has read its keys: that reading cannot be taken back, and would get a
+// part of them. Nil stands for no session.
+func (p *Prompter) After(t *Terminal) {
+	if t != nil && t.keys != nil {
+		p.keys = t.keys
+	}
 }
 
 // Close closes the terminal's files.
@@ -92,6 +103,7 @@ func (p *Prompter) HostKey(ctx context.Context, q Question) (bool, error) {
 }
 
 // ask reads one line with the terminal in raw mode, so that Ctrl-C comes as a key: then no signal can leave the terminal without its echo.
+// What was typed before the question is no answer to it.
 // When the context ends, the terminal is restored at once, and the read that is under way is left behind.
 func (p *Prompter) ask(ctx context.Context, prompt string, secret bool) (string, error) {
 	fd := int(p.in.Fd())
@@ -102,6 +114,13 @@ func (p *Prompter) ask(ctx context.Context, prompt string, secret bool) (string,
 	defer func() { _ = term.Restore(fd, before) }() // fails only when the terminal is gone
 	restoreOutput := prepareOutput(p.out)
 	defer restoreOutput()
+	dropTyped(fd, p.keys)
+	in := io.Reader(p.in)
+	if p.keys != nil {
+		over := make(chan struct{})
+		defer close(over)
+		in = &keyReader{keys: p.keys, over: over}
+	}
 	type answer struct {
 		line string
 		err  error
@@ -112,7 +131,7 @@ func (p *Prompter) ask(ctx context.Context, prompt string, secret bool) (string,
 		t := term.NewTerminal(struct {
 			io.Reader
 			io.Writer
-		}{p.in, p.out}, prompt)
+		}{in, p.out}, prompt)
 		var a answer
 		if secret {
 			a.line, a.err = t.ReadPassword(prompt)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,6 +83,23 @@ func TestPromptHostKey(t *testing.T) {
 			t.Errorf("%q: %v, %v; want %v, %v", tt.typed, got, err, tt.want, tt.err)
 		}
 		s.restored()
+	}
+}
+
+// TestTypedBefore has a person type before there is a question: that is no answer to it.
+func TestTypedBefore(t *testing.T) {
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		t.Skip("what was typed cannot be dropped here")
+	}
+	p, s := newPrompter(t)
+	s.typed("yes\n")
+	s.expect("yes\r\n") // its echo: the terminal has it
+	go func() {
+		s.expect("[fingerprint])? ")
+		s.typed("no\r")
+	}()
+	if yes, err := p.HostKey(t.Context(), sshsession.Question{Instance: instance}); yes || err != nil {
+		t.Errorf("%v, %v: that was answered before it was asked", yes, err)
 	}
 }
 

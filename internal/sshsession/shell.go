@@ -56,14 +56,14 @@ func (c *Client) Shell(ctx context.Context, t *Terminal) (int, error) {
 	if t.In == nil {
 		return ExitFailed, ErrNoTerminal
 	}
-	s, err := c.newSession(ctx)
+	s, err := c.workSession(ctx)
 	if err != nil {
 		return ExitFailed, err
 	}
 	r := newRun(c, s)
 	fd := int(t.In.Fd())
 	if !term.IsTerminal(fd) {
-		s.Stdout, s.Stderr, s.Stdin = r.output(t.Out), r.output(t.Err), t.In
+		s.Stdout, s.Stderr, r.input = r.output(t.Out), r.output(t.Err), t.In
 		return r.attend(ctx, t.starter(s))
 	}
 	shown := newScreenState()
@@ -83,7 +83,7 @@ func (c *Client) Shell(ctx context.Context, t *Terminal) (int, error) {
 	}
 	defer restore()
 	input := newTyped()
-	s.Stdin = input
+	r.input = input
 	var helpers sync.WaitGroup
 	defer func() {
 		input.end()
@@ -97,7 +97,8 @@ func (c *Client) Shell(ctx context.Context, t *Terminal) (int, error) {
 		case <-time.After(drainWait): // or are stuck writing to it
 		}
 	}()
-	helpers.Go(func() { r.readKeys(t, input) })
+	keys := t.keyboard()
+	helpers.Go(func() { r.readKeys(t, keys, input) })
 	helpers.Go(func() {
 		watchSize(r.over, t, width, height, func(w, h int) { _ = s.WindowChange(h, w) })
 	})
@@ -124,19 +125,8 @@ func (t *Terminal) tidy(text string) {
 // Forget drops what was typed and not read yet, so that keys pressed while nothing answered do not become commands of the next
 // session.
 func (t *Terminal) Forget() {
-	if !term.IsTerminal(int(t.In.Fd())) {
-		return
-	}
-	flushInput(int(t.In.Fd()))
-	for {
-		select {
-		case _, ok := <-t.keyboard().chunks:
-			if !ok {
-				return
-			}
-		default:
-			return
-		}
+	if fd := int(t.In.Fd()); term.IsTerminal(fd) {
+		dropTyped(fd, t.keyboard())
 	}
 }
 
@@ -148,13 +138,13 @@ func (t *Terminal) starter(s *ssh.Session) func() error {
 }
 
 // readKeys carries what is typed to the session, and acts on the escapes.
-func (r *run) readKeys(t *Terminal, input *typed) {
+func (r *run) readKeys(t *Terminal, keys *keyboard, input *typed) {
 	var e escapes
 	for {
 		select {
 		case <-r.over:
 			return
-		case chunk, ok := <-t.keyboard().chunks:
+		case chunk, ok := <-keys.chunks:
 			if !ok {
 				r.end(ExitFailed, ErrTerminalClosed)
 				return

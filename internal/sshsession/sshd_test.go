@@ -165,6 +165,34 @@ func TestSSHDExec(t *testing.T) {
 }
 
 // TestSSHDKnownType is the golden rule against OpenSSH: one type of key is known, the server has three.
+// endlessInput never ends.
+type endlessInput struct{}
+
+func (endlessInput) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// TestSSHDUnreadInput has commands end that leave input unread: their status is the answer, as in "generate | connect … head -1".
+func TestSSHDUnreadInput(t *testing.T) {
+	target, d := newSSHD(t, "ed25519")
+	mustAdd(t, target.Verifier.Store, instance, sshsession.OriginConsole, d.hostKeys["ed25519"])
+	c := mustDial(t, target)
+	for command, want := range map[string]int{"true": 0, "head -c 10 >/dev/null": 0, "head -c 5000000 | tail -c 3": 0, "exec <&-; sleep 0.1": 0, "head -c 10 >/dev/null; exit 3": 3} {
+		if status, err := c.Exec(t.Context(), command, endlessInput{}, nil, nil, nil); status != want || err != nil {
+			t.Errorf("%s: status %d, error %v; want %d", command, status, err, want)
+		}
+	}
+	folder, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	if status, err := c.Exec(t.Context(), "cat", folder, nil, nil, nil); status != sshsession.ExitFailed || err == nil || !strings.Contains(err.Error(), "read the input") {
+		t.Errorf("input that cannot be read: status %d, error %v", status, err)
+	}
+}
+
 func TestSSHDKnownType(t *testing.T) {
 	kinds := []string{"ed25519", "ecdsa", "rsa"}
 	target, d := newSSHD(t, kinds...)

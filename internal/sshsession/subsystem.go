@@ -16,7 +16,7 @@ var ErrNoSubsystem = errors.New("the server does not offer it")
 // Subsystem starts a subsystem of the server, such as "sftp", and returns its input and output as one stream. Closing the stream
 // ends the subsystem; so does Close of the client, which also ends reads and writes that are stuck. The context covers this call only.
 func (c *Client) Subsystem(ctx context.Context, name string) (io.ReadWriteCloser, error) {
-	s, err := c.newSession(ctx)
+	s, err := c.workSession(ctx)
 	if err != nil {
 		return nil, err
 	}

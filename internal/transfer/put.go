@@ -127,15 +127,13 @@ func splitRemote(p string) (folder, name string) {
 // look finds out what is at a path of the server.
 func (c *Client) look(p string) (state, error) {
 	info, err := c.stat(p)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		return missing, nil
-	case err != nil:
-		return missing, fmt.Errorf("%s: %w", p, c.remote(err))
-	case info.IsDir():
-		return isFolder, nil
 	}
-	return isFile, nil
+	if err != nil {
+		return missing, fmt.Errorf("%s: %w", p, c.remote(err))
+	}
+	return stateOf(p, info.Mode())
 }
 
 func (u *putter) to(e entry) string { return under(u.folder, e.to) }
