@@ -97,7 +97,7 @@ itself within a minute.`,
 			if !was {
 				fmt.Fprintln(a.Err, "emr-accessd: note: it was not paused")
 			}
-			rep, err := k.Round(cmd.Context(), keeper.Request{})
+			rep, err := k.Round(cmd.Context(), keeper.Request{Targets: a.lasting(k, nil, a.cfg.Rules.Lease)})
 			a.status.clear()
 			if errors.Is(err, keeper.ErrNothing) {
 				rep, err = keeper.Report{Targets: []keeper.TargetReport{}}, nil

@@ -24,7 +24,8 @@ func (a *app) syncCommand() *cobra.Command {
 		Long: `Looks up your public address and the clusters' security groups, and adds, moves or
 removes your own rules so that they fit. Without arguments it does so for every
 target of the configuration. A cluster that is not in the configuration is kept
-for one lease (24 h); the first round after that gives it back.
+for one lease (24 h); the first round after that gives it back. So is a rule for
+another --port or --group than the configuration has.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 changes are pending
 (--dry-run), 4 sign in again, 5 your address is not known for certain.`,
@@ -52,6 +53,7 @@ func (a *app) sync(ctx context.Context, args []string, dry, wait bool) error {
 	if err != nil {
 		return err
 	}
+	targets = a.lasting(k, targets, a.cfg.Rules.Lease)
 	a.notePause(k.Store)
 	rep, err := k.Round(ctx, keeper.Request{Targets: targets, DryRun: dry})
 	// By this computer's monotonic clock: firm-from is AWS's time, and the two may differ.

@@ -127,6 +127,35 @@ func (a *app) unlisted(ctx context.Context, t config.Target, life, lease time.Du
 	return k, nil
 }
 
+// lasting are the targets of a command that brings rules in place. What flags have made of a target of the configuration no
+// daemon keeps, and the next round for everything would take it for one that has left: so it is a target of its own for life, and
+// the configuration's stays beside it. Without arguments that is so as soon as a flag changes any of them.
+func (a *app) lasting(k *keeper.Keeper, targets []keeper.Target, life time.Duration) (out []keeper.Target) {
+	asked := slices.Clone(k.Targets)
+	for i, w := range a.written() { // in the same order
+		if !w.Same(asked[i]) {
+			k.Targets[i] = w
+		}
+	}
+	switch {
+	case targets != nil:
+		asked = targets
+	case slices.EqualFunc(asked, k.Targets, keeper.Target.Same):
+		return nil
+	}
+	for _, t := range asked {
+		if slices.ContainsFunc(out, t.Same) {
+			continue
+		}
+		if t.Until.IsZero() && !slices.ContainsFunc(k.Targets, t.Same) {
+			t.Until = time.Now().Add(life).Round(0)
+			t.Kept = t.Until
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
 // byName finds the one active cluster with a name. An ambiguous name is refused: opening the wrong
 // cluster's firewall is worse than asking again.
 func (a *app) byName(ctx context.Context, name string) (string, error) {
