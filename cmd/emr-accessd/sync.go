@@ -151,7 +151,7 @@ func (a *app) verdict(rep keeper.Report, dry bool) error {
 		}
 	}
 	if !known(rep) {
-		return hinted{fmt.Errorf("your address is not known for certain, so nothing was changed: %s", whyUnknown(rep)), exitAddress,
+		return hinted{fmt.Errorf("your address is not known for certain, so no rule was added or moved: %s", whyUnknown(rep)), exitAddress,
 			"`emr-accessd ip` shows what each source says"}
 	}
 	if dry && rep.Pending() {
