@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
 )
 
 // TestDue: nothing that is to come was "just now", or is "ago".
@@ -38,5 +40,21 @@ func TestAnswerOnFullDisk(t *testing.T) {
 	p.check(doctorCheck{Subject: "a", Check: "b", State: stateOK, Seen: "c"})
 	if err := p.end(doctorAnswer{}); !errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "\n") || disk.tries != 1 {
 		t.Errorf("%v after %d tries", err, disk.tries)
+	}
+}
+
+// Groups that targets share are shown once, and two rounds that changed the same group are both shown.
+func TestGroupsToldOnce(t *testing.T) {
+	t.Parallel()
+	of := func(do string) keeper.TargetReport {
+		return keeper.TargetReport{Target: do, Groups: []keeper.GroupReport{{ID: "sg-1", Region: "eu-west-1", Changes: []keeper.ChangeReport{{Do: do, CIDR: "192.0.2.1/32"}}}}}
+	}
+	rep := keeper.Report{Applied: true, Targets: []keeper.TargetReport{of("leave"), of("leave"), of("remove")}}
+	for _, render := range []func(io.Writer){func(w io.Writer) { renderTidied(w, rep, "") }, func(w io.Writer) { renderReport(w, rep) }} {
+		var b strings.Builder
+		render(&b)
+		if got := b.String(); strings.Count(got, "left ") != 1 || strings.Count(got, "removed ") != 1 {
+			t.Error(got)
+		}
 	}
 }
