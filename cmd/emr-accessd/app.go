@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/user"
@@ -68,7 +70,11 @@ func (a *app) store() (*keeper.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return keeper.OpenStore(dir, usualStateDir())
+	st, err := keeper.OpenStore(dir, usualStateDir())
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return nil, hinted{err, 0, "what emr-accessd holds is noted there; EMR_ACCESSD_STATE names another folder"}
+	}
+	return st, err
 }
 
 // usualStateDir is the state folder without EMR_ACCESSD_STATE.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -95,7 +94,7 @@ func (p *doctorPage) end(a doctorAnswer) error {
 }
 
 func (p *doctorPage) line(s string) {
-	if _, err := fmt.Fprintln(p.w, s); err != nil {
-		p.err = errors.Join(p.err, err)
+	if p.err == nil {
+		_, p.err = fmt.Fprintln(p.w, s)
 	}
 }

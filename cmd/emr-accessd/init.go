@@ -67,8 +67,8 @@ func (a *app) init(ctx context.Context, args []string, show, byName bool) error 
 	}
 	a.status.clear()
 	if show {
-		fmt.Fprint(a.Out, text)
-		return nil
+		_, err := fmt.Fprint(a.Out, text)
+		return err
 	}
 	if err := writeNew(path, text); err != nil {
 		return err

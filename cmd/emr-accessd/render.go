@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"reflect"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,8 +17,9 @@ import (
 var past = map[string]string{"keep": "kept", "renew": "renewed", "join": "joined", "borrow": "borrowed", "move": "moved", "add": "added",
 	"leave": "left", "remove": "removed", "purge": "purged", "close": "closed", "restore": "opened again"}
 
-// renderReport prints a round for people.
+// renderReport prints a round for people. What was done in a group is told once, however many targets share it.
 func renderReport(w io.Writer, rep keeper.Report) {
+	var told groupsTold
 	for _, t := range rep.Targets {
 		renderHead(w, t)
 		for _, f := range []string{"ipv4", "ipv6"} {
@@ -30,6 +33,10 @@ func renderReport(w io.Writer, rep keeper.Report) {
 			}
 		}
 		for _, g := range t.Groups {
+			if told.already(g) {
+				fmt.Fprintf(w, "  %s in %s: as above\n", g.ID, g.Region)
+				continue
+			}
 			renderGroup(w, g, rep.Applied)
 		}
 		renderReach(w, t)
@@ -102,12 +109,25 @@ func renderGroup(w io.Writer, g keeper.GroupReport, applied bool) {
 	}
 }
 
+// groupsTold are the groups whose changes were shown. The same group with other changes is another round's.
+type groupsTold []keeper.GroupReport
+
+func (told *groupsTold) already(g keeper.GroupReport) bool {
+	if slices.ContainsFunc(*told, func(o keeper.GroupReport) bool {
+		return o.ID == g.ID && o.Region == g.Region && reflect.DeepEqual(o.Err, g.Err) && reflect.DeepEqual(o.Changes, g.Changes)
+	}) {
+		return true
+	}
+	*told = append(*told, g)
+	return false
+}
+
 // renderTidied prints what was taken away; none says that there was nothing.
 func renderTidied(w io.Writer, rep keeper.Report, none string) {
-	n := 0
+	n, told := 0, groupsTold{}
 	for _, t := range rep.Targets {
 		for _, g := range t.Groups {
-			if len(g.Changes) == 0 && g.Err == nil {
+			if len(g.Changes) == 0 && g.Err == nil || told.already(g) {
 				continue
 			}
 			n += len(g.Changes)

@@ -88,13 +88,16 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// print writes the answer: JSON or text.
+// print writes the answer: JSON or text. Text that a reader has had enough of is no failure.
 func (a *app) print(v any, human func(io.Writer)) error {
+	var text bytes.Buffer
 	if !a.flags.json {
-		human(a.Out)
+		human(&text)
+		if _, err := a.Out.Write(text.Bytes()); !readerGone(err) {
+			return err
+		}
 		return nil
 	}
-	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
@@ -151,7 +154,7 @@ func (a *app) verdict(rep keeper.Report, dry bool) error {
 		}
 	}
 	if !known(rep) {
-		return hinted{fmt.Errorf("your address is not known for certain, so nothing was changed: %s", whyUnknown(rep)), exitAddress,
+		return hinted{fmt.Errorf("your address is not known for certain, so no rule was added or moved: %s", whyUnknown(rep)), exitAddress,
 			"`emr-accessd ip` shows what each source says"}
 	}
 	if dry && rep.Pending() {

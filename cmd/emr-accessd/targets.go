@@ -41,26 +41,34 @@ func (a *app) written() (out []keeper.Target) {
 }
 
 // asFlagged tells what a round is about when flags may have made other targets of those of the configuration, such as for another
-// port. Those are kept as a cluster that is not in the configuration is, and what is there stays as it is written: the
-// daemon keeps it. nil targets mean everything.
-func (a *app) asFlagged(k *keeper.Keeper, targets []keeper.Target) []keeper.Target {
-	flagged, written := k.Targets, a.written()
-	if targets == nil && slices.ContainsFunc(flagged, func(t keeper.Target) bool { return !slices.ContainsFunc(written, t.Same) }) {
-		targets = flagged
-	}
-	for i, w := range written {
-		if j := slices.IndexFunc(flagged, w.Same); j >= 0 {
-			written[i] = flagged[j] // with its ranges and account
+// port. No daemon keeps those, and the next round for everything would take them for ones that have left: so they are kept as a
+// cluster that is not in the configuration is, and what is there stays as it is written. nil targets mean everything.
+func (a *app) asFlagged(k *keeper.Keeper, targets []keeper.Target) (out []keeper.Target) {
+	flagged := slices.Clone(k.Targets)
+	for i, w := range a.written() { // in the same order
+		if !w.Same(flagged[i]) {
+			k.Targets[i] = w
 		}
 	}
-	k.Targets, targets = written, slices.Clone(targets)
-	for i := range targets {
-		if t := &targets[i]; t.Until.IsZero() && !slices.ContainsFunc(written, t.Same) {
+	switch {
+	case targets != nil:
+	case slices.EqualFunc(flagged, k.Targets, keeper.Target.Same):
+		return nil
+	default:
+		targets = flagged
+	}
+	for _, t := range targets {
+		if i := slices.IndexFunc(k.Targets, t.Same); t.Until.IsZero() && i >= 0 {
+			t = k.Targets[i] // with its own ranges, where a flag has made two of one
+		} else if t.Until.IsZero() {
 			t.Until = time.Now().Add(a.cfg.Rules.Lease).Round(0)
 			t.Kept = t.Until
 		}
+		if !slices.ContainsFunc(out, t.Same) {
+			out = append(out, t)
+		}
 	}
-	return targets
+	return out
 }
 
 // checkTarget lets the configuration's own checks look at what flags made of a target.

@@ -77,6 +77,8 @@ func TestTerminalIsLeftAsItWas(t *testing.T) {
 			s.typed("anything\r~.")
 		}, 255, "ended by its escape"},
 		{"told to end", nil, func(s *sitting) { _ = s.cmd.Process.Signal(syscall.SIGTERM) }, 255, ""},
+		{"a command, told to end", []string{d.cluster, "--", "echo ready-42; sleep 20"}, func(s *sitting) { _ = s.cmd.Process.Signal(syscall.SIGTERM) }, 255,
+			"terminated signal received"},
 		{"full screen", nil, func(s *sitting) {
 			s.typed("printf '\\033[?1049h\\033[?25l'; echo fu''ll\r")
 			s.expect("full")

@@ -208,8 +208,21 @@ func endAtOnce(ctx context.Context, doors []*door) {
 	<-ctx.Done()
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
-	<-again
+	insisted(again)
 	closeDoors(doors)
 	fmt.Fprintln(os.Stderr, "emr-accessd: ended at once; a rule that stands goes with its lease, or with: emr-accessd revoke")
 	os.Exit(128 + int(syscall.SIGINT))
+}
+
+// sameInterrupt is how long further signals count as the first one: timeout(1) sends it to the process and to its group, and a
+// system that shuts down is no user in a hurry either.
+const sameInterrupt = 500 * time.Millisecond
+
+// insisted returns when a signal comes that is another one than the first, which was a moment ago.
+func insisted(again <-chan os.Signal) {
+	for begin := time.Now(); ; {
+		if <-again; time.Since(begin) > sameInterrupt {
+			return
+		}
+	}
 }

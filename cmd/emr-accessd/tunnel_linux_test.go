@@ -19,6 +19,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/awssim"
@@ -289,6 +290,25 @@ func TestTunnelTwoInterrupts(t *testing.T) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// timeout(1) sends its signal twice, to the process and to its group: the rule is given back all the same.
+func TestTunnelSameInterrupt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		again, done := make(chan os.Signal, 1), make(chan struct{})
+		go func() { insisted(again); close(done) }()
+		for _, pause := range []time.Duration{0, sameInterrupt / 2, sameInterrupt} {
+			select {
+			case <-done:
+				t.Error("ended at once by the first Ctrl-C")
+			case <-time.After(pause):
+			}
+			again <- os.Interrupt
+			synctest.Wait()
+		}
+		<-done
+	})
 }
 
 // A node that is somebody else by now ends the tunnel: nothing is tried against a wrong host key.

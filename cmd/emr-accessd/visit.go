@@ -69,8 +69,8 @@ func (v *visit) use(ctx context.Context, c *sshsession.Client) error {
 		signals := make(chan os.Signal, 4)
 		signal.Notify(signals, os.Interrupt)
 		defer signal.Stop(signals)
-		ectx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		defer cancel()
+		ectx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+		defer cancel(nil)
 		go endOn(ectx, cancel)
 		status, err = c.Exec(ectx, v.command, v.In, v.Out, v.Err, signals)
 	}
@@ -177,16 +177,22 @@ func passing(err error) bool {
 
 // endOn ends a command when this program is told to end. Ctrl-C is not among the reasons: it is passed on to
 // the remote command, and only a second one ends the session.
-func endOn(ctx context.Context, cancel context.CancelFunc) {
+func endOn(ctx context.Context, cancel context.CancelCauseFunc) {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(told)
 	select {
 	case <-ctx.Done():
-	case <-told:
-		cancel()
+	case s := <-told:
+		cancel(signalled{s})
 	}
 }
+
+// signalled is the reason of an end, as [signal.NotifyContext] has it.
+type signalled struct{ os.Signal }
+
+func (s signalled) Error() string        { return s.String() + " signal received" }
+func (s signalled) Is(target error) bool { return target == context.Canceled }
 
 // compareView warns when the server sees us under another address than the authorized one: then another
 // rule let us in, and ours lets in somebody else.

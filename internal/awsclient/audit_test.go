@@ -53,7 +53,44 @@ func TestSimSecondAddress(t *testing.T) {
 				t.Errorf("%s, want %s", got, want)
 			}
 		}
+		cl, err := c.Cluster(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes, err := c.Nodes(t.Context(), cl)
+		if err != nil || len(nodes) != 2 {
+			t.Fatalf("%+v, %v", nodes, err)
+		}
+		found, err := c.Running(t.Context(), []string{nodes[0].Instance, nodes[1].Instance})
+		for _, n := range nodes {
+			want := map[string]string{"10.0.0.1": "198.51.100.20", "10.0.0.2": "198.51.100.21"}[n.Private4.String()]
+			if n.Public4.String() != want || err != nil || found[n.Instance].Public4 != n.Public4 {
+				t.Errorf("%+v, %+v, %v, want %s", n, found, err, want)
+			}
+		}
 	})
+}
+
+// Where several interfaces have addresses, the first of the first one counts.
+func TestNodeAddresses(t *testing.T) {
+	second := `<privateIpAddressesSet><item/><item><privateIpAddress>10.0.0.2</privateIpAddress><association><publicIp>192.0.2.2</publicIp></association></item></privateIpAddressesSet>`
+	for body, want := range map[string]string{
+		`<ipAddress>192.0.2.1</ipAddress><networkInterfaceSet><item>` + second + `</item></networkInterfaceSet>`: "192.0.2.1",
+		`<networkInterfaceSet><item>` + second + `</item></networkInterfaceSet>`:                                 "192.0.2.2",
+		`<networkInterfaceSet><item><attachment><deviceIndex>1</deviceIndex></attachment><association><publicIp>192.0.2.3</publicIp></association></item><item><attachment><deviceIndex>0</deviceIndex></attachment>` +
+			second + `</item></networkInterfaceSet>`: "192.0.2.2",
+		`<networkInterfaceSet><item><association><publicIp>x</publicIp></association></item><item/></networkInterfaceSet>`: "invalid IP",
+	} {
+		client := open(t, newCanned().on("DescribeInstances", xmlAnswer(`<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-000000000000000b1</instanceId>`+
+			`<instanceState><code>16</code><name>running</name></instanceState>`+body+`</item></instancesSet></item></reservationSet></DescribeInstancesResponse>`)))
+		found, err := client.Running(t.Context(), []string{"i-000000000000000b1"})
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %+v, %v", body, found, err)
+		}
+		if got := found["i-000000000000000b1"].Public4.String(); got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+	}
 }
 
 // What EC2 leaves out, or writes in another order, is no address and no end.

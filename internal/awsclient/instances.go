@@ -106,9 +106,21 @@ func (n *Node) describe(i ec2types.Instance) {
 				n.V6 = addr(a.Ipv6Address)
 			}
 		}
+		n.public(ni.Association)
+		for _, a := range ni.PrivateIpAddresses {
+			n.public(a.Association)
+		}
 	}
 	slices.Sort(n.Groups)
 	n.Groups = slices.Compact(n.Groups)
+}
+
+// public takes over an Elastic IP address. EC2 names the public address of an instance, which is that of its primary private
+// address; a node may have nothing but one of a secondary private address, and can be reached by that.
+func (n *Node) public(a *ec2types.InstanceNetworkInterfaceAssociation) {
+	if a != nil && !n.Public4.IsValid() {
+		n.Public4 = addr(a.PublicIp)
+	}
 }
 
 func byDevice(a, b ec2types.InstanceNetworkInterface) int {

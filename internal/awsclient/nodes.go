@@ -27,7 +27,7 @@ type Node struct {
 	Role      string     // RolePrimary, RoleCore or RoleTask
 	State     string     // EMR's: "RUNNING", "BOOTSTRAPPING"
 	PublicDNS string     // "" in a private subnet
-	Public4   netip.Addr // the zero Addr where it has none, as in a private subnet
+	Public4   netip.Addr // the zero Addr where it has none, as in a private subnet; that of a secondary private address if there is no other
 	Private4  netip.Addr
 	V6        netip.Addr // the zero Addr where it has none
 	Groups    []string   // of all its network interfaces, sorted

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -27,7 +28,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	setting := w.setting()
+	setting := w.setting() + findable(o.Program)
 	file := filepath.Join(w.dir, envFile())
 	if err := os.WriteFile(file, []byte(setting), 0o600); err != nil {
 		return fmt.Errorf("write the environment: %w", err)
@@ -86,6 +87,26 @@ func (w *World) setting() string {
 		}
 	}
 	return b.String()
+}
+
+// findable is what a shell has to read so that the names of commands in the guide lead to this program: `go run` builds one that is
+// in no PATH. It is empty where they do already.
+func findable(program string) string {
+	const name = "emr-accessd"
+	if strings.TrimSuffix(filepath.Base(program), ".exe") != name {
+		return ""
+	}
+	this, err := os.Stat(program)
+	if found, lookErr := exec.LookPath(name); lookErr == nil && err == nil {
+		if other, err := os.Stat(found); err == nil && os.SameFile(this, other) {
+			return ""
+		}
+	}
+	dir := filepath.Dir(program)
+	if runtime.GOOS == "windows" {
+		return fmt.Sprintf("$env:PATH = '%s;' + $env:PATH\n", strings.ReplaceAll(dir, "'", "''"))
+	}
+	return fmt.Sprintf("export PATH='%s':\"$PATH\"\n", strings.ReplaceAll(dir, "'", `'\''`))
 }
 
 // guide tells what there is and what to try.

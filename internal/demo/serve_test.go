@@ -3,6 +3,7 @@ package demo_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,7 +37,11 @@ func serve(t *testing.T, ctx context.Context) *served {
 			return b.Write(p)
 		}
 	}
-	o := demo.Options{Out: write(&s.out), Err: write(&s.err), Dir: t.TempDir()}
+	program := filepath.Join(t.TempDir(), "it's built", "emr-accessd") // as by `go run`: in no PATH
+	if err := errors.Join(os.Mkdir(filepath.Dir(program), 0o700), os.WriteFile(program, []byte("#!/bin/sh\necho it is found\n"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	o := demo.Options{Program: program, Out: write(&s.out), Err: write(&s.err), Dir: t.TempDir()}
 	go func() { s.done <- demo.Serve(ctx, o) }()
 	select {
 	case <-s.ready:
@@ -109,6 +114,9 @@ func TestServeInAShell(t *testing.T) {
 	}
 	if got := sh(`echo "[$AWS_PROFILE$AWS_SESSION_TOKEN] $AWS_ACCESS_KEY_ID $(cat "$EMR_ACCESSD_DEMO_SOURCE")"`); got != "[] AKIADEMOALICE 127.0.0.2\n" {
 		t.Errorf("the shell says %q", got)
+	}
+	if got := sh("emr-accessd"); got != "it is found\n" {
+		t.Errorf("the program of the guide says %q", got)
 	}
 	if testing.Short() {
 		return

@@ -164,7 +164,6 @@ func TestSSHDExec(t *testing.T) {
 	}
 }
 
-// TestSSHDKnownType is the golden rule against OpenSSH: one type of key is known, the server has three.
 // endlessInput never ends.
 type endlessInput struct{}
 
@@ -193,6 +192,7 @@ func TestSSHDUnreadInput(t *testing.T) {
 	}
 }
 
+// TestSSHDKnownType is the golden rule against OpenSSH: one type of key is known, the server has three.
 func TestSSHDKnownType(t *testing.T) {
 	kinds := []string{"ed25519", "ecdsa", "rsa"}
 	target, d := newSSHD(t, kinds...)
