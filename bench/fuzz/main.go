@@ -36,6 +36,7 @@ type options struct {
 	parallel int
 	json     bool
 	list     bool
+	keep     bool
 }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
@@ -50,6 +51,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	fs.IntVar(&o.parallel, "parallel", 2, "processes of one target")
 	fs.BoolVar(&o.json, "json", false, "print JSON")
 	fs.BoolVar(&o.list, "list", false, "print the targets, and run none")
+	fs.BoolVar(&o.keep, "keep", false, "keep the inputs that were found in "+corpora+", for a commit")
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return nil
@@ -127,10 +129,18 @@ func all(ctx context.Context, o options, targets []target, out, progress io.Writ
 	return nil
 }
 
-// one runs a target with `go test -fuzz`, which keeps what it found interesting in Go's cache, and what made the target
-// fail in the package's testdata/fuzz.
+// one runs a target with `go test -fuzz`, from the kept inputs on. Go keeps what it found interesting in its cache, and what made the
+// target fail in the package's testdata/fuzz.
 func one(ctx context.Context, o options, t target) result {
 	r := result{Package: t.folder, Target: t.name}
+	c, err := corpusOf(ctx, t)
+	if err == nil {
+		err = c.give()
+	}
+	if err != nil {
+		r.Failed = err.Error()
+		return r
+	}
 	// Go would spend up to a minute to make each new input smaller, and execute nothing else in the meantime.
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", o.length, "-fuzzminimizetime", "20x",
 		"-parallel", strconv.Itoa(o.parallel), "./"+t.folder)
@@ -145,6 +155,10 @@ func one(ctx context.Context, o options, t target) result {
 		r.Failed = fmt.Sprintf("%v\n%s", err, text)
 	case r.Execs < least:
 		r.Failed = fmt.Sprintf("executed %d times, which says nothing; want %d\n%s", r.Execs, least, text)
+	case o.keep:
+		if err := c.keep(); err != nil {
+			r.Failed = err.Error()
+		}
 	}
 	return r
 }
