@@ -142,6 +142,20 @@ func TestKilledAnywhere(t *testing.T) {
 	}
 }
 
+// What a killed round has announced is not forgotten when the clock is set back: a revoke waits until it is certain.
+func TestKilledBeforeTheClockIsSetBack(t *testing.T) {
+	for _, back := range []time.Duration{0, time.Second, 3 * time.Second, 9 * time.Second} {
+		inLab(t, func(l *lab) {
+			l.good(keeper.Request{})
+			time.Sleep(30 * time.Hour) // the lease has ended, and is renewed
+			l.kill(keeper.Request{}, 3, false)
+			l.ahead.Add(-int64(back))
+			l.good(keeper.Request{Release: true})
+			l.want(fmt.Sprintf("rules, by a clock that was set back %v", back), l.rules())
+		})
+	}
+}
+
 // What the disk makes of the lines that follow a state: what a power cut takes, and more.
 var spoilt = map[string]func(log []byte) []byte{
 	"the last answers are lost": func(log []byte) []byte {

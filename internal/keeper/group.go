@@ -99,7 +99,7 @@ func (r *round) pass(ctx context.Context, w *groupWork, raw sgsync.View) (again 
 		r.say(fmt.Sprintf("changing the rules of %s", w.id))
 	}
 	res := sgsync.Applier{API: w.cloud, Wall: r.wall, Asked: r.asked, Before: func(c sgsync.Change) error { return r.before(w.id, c) }}.Apply(ctx, have, plan)
-	r.after(w, have.View, res)
+	r.after(w, res)
 	sure := slices.DeleteFunc(slices.Clone(res.Journal), func(j sgsync.Write) bool { return j.Maybe })
 	w.rep.Rules = reportRules(sgsync.Overlay(have.View, sure), w.want, me, raw.AWS)
 	w.want.NoMove = w.want.NoMove || res.NoMove

@@ -71,7 +71,7 @@ func (r *round) before(group string, c sgsync.Change) error {
 	defer r.mu.Unlock()
 	w := sgsync.Intent(group, c)
 	w.At = r.wall().Add(sgsync.AttemptTimeout) // it may take effect until then
-	r.st.Journal = append(r.st.Journal, w)
+	r.st.Journal, r.intents = append(r.st.Journal, w), append(r.intents, w)
 	if c.Do == sgsync.Move {
 		r.st.placed(c.Rule, group, c.CIDR)
 	}
@@ -85,16 +85,19 @@ func (r *round) before(group string, c sgsync.Change) error {
 }
 
 // after replaces the intents of a group by what became of them.
-func (r *round) after(w *groupWork, view sgsync.View, res sgsync.Result) {
+func (r *round) after(w *groupWork, res sgsync.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if slices.ContainsFunc(res.Outcomes, func(o sgsync.Outcome) bool { return o.Write() && o.Done }) {
 		r.miles.written = time.Now()
 	}
 	r.st.Journal = slices.DeleteFunc(r.st.Journal, func(j sgsync.Write) bool {
-		// The intents of this pass, not those of a process that was killed a moment ago.
-		return j.Maybe && j.Group == w.id && !j.At.Before(view.Sent.Add(sgsync.AttemptTimeout))
+		// The intents of this pass, not those of a process that was killed a moment ago, whatever the clock says.
+		return j.Maybe && slices.ContainsFunc(r.intents, func(i sgsync.Write) bool {
+			return i.Group == w.id && i.ID == j.ID && i.Do == j.Do && i.Key == j.Key && i.CIDR == j.CIDR && i.At.Equal(j.At)
+		})
 	})
+	r.intents = slices.DeleteFunc(r.intents, func(i sgsync.Write) bool { return i.Group == w.id })
 	r.st.Journal = sgsync.Recent(r.st.Journal, r.wall())
 	for _, j := range res.Journal {
 		for _, lost := range r.st.Journal {

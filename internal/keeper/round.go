@@ -146,6 +146,8 @@ type round struct {
 	wrote  bool
 	stale  bool // what was recalled of the address does not do
 
+	intents []sgsync.Write // calls that were announced and whose answer was not noted yet
+
 	id       string // installation
 	all      []Target
 	selected []Target

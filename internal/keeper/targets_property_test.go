@@ -1,0 +1,274 @@
+package keeper_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/emr-accessd/emr-accessd/internal/keeper"
+	"github.com/emr-accessd/emr-accessd/internal/sgsync"
+	"pgregory.net/rapid"
+)
+
+// Targets come and go, in the configuration and with sessions, clusters of a pattern change, and rounds are cut short, fail, or
+// lose their state: what is wanted is open after each good round of all targets, nothing else is open in the end, and a
+// revoke leaves nothing.
+func TestTargetsOfAnyKind(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		steps := rapid.SliceOfN(rapid.Custom(drawStep), 1, 12).Draw(rt, "steps")
+		revoked := rapid.Bool().Draw(rt, "revoked in the end")
+		var wrong string
+		synctest.Test(t, func(t *testing.T) {
+			p := newTargets(newLab(t))
+			for i, s := range steps {
+				if p.step(s); p.wrong != "" {
+					wrong = fmt.Sprintf("step %d: %s", i, p.wrong)
+					return
+				}
+			}
+			if revoked {
+				p.revoke()
+			} else {
+				p.calm()
+			}
+			wrong = p.wrong
+		})
+		if wrong != "" {
+			rt.Fatalf("%s", wrong)
+		}
+	})
+}
+
+// step is a round with what comes before it. Choices are small numbers, so that they shrink.
+type step struct {
+	Pass   time.Duration
+	Kind   int // of the round
+	Which  int // target
+	World  int // what becomes of the clusters
+	Config int // the targets of the configuration, a set; 0 leaves it as it is
+	Move   bool
+	Lost   bool // the state
+	Kill   int  // at which call the round is killed; 0 is not
+	Late   bool // after its effect
+	Fault  int  // which error the calls have that change something; 0 is none
+	After  int  // how many succeed before it
+}
+
+func drawStep(t *rapid.T) step {
+	n := func(limit int, label string) int { return rapid.IntRange(0, limit-1).Draw(t, label) }
+	s := step{Pass: spans[n(len(spans), "pass")], Kind: n(8, "kind"), Which: n(4, "which"), World: n(12, "world"), Move: n(6, "move") == 5, Lost: n(20, "lost") == 19}
+	if n(4, "other configuration") == 3 {
+		s.Config = 1 + n(15, "configuration")
+	}
+	switch n(4, "trouble") {
+	case 1:
+		s.Kill, s.Late = 1+n(12, "kill"), n(2, "late") == 1
+	case 2:
+		s.Fault, s.After = 1+n(3, "fault"), n(3, "after")
+	}
+	return s
+}
+
+var troubles = []error{nil, errThrottled, errLost, errBroken}
+
+// several are the targets that there are.
+func several() []keeper.Target {
+	etl := as(target(""), func(t *keeper.Target) { t.Label, t.NamePattern = "etl", "etl" })
+	return []keeper.Target{target("j-1"), as(target("j-2"), func(t *keeper.Target) { t.Port = 8443 }), target("j-3"), etl}
+}
+
+type targets struct {
+	*lab
+	wrong string
+	key   string
+	addr  string
+}
+
+func newTargets(l *lab) *targets {
+	p := &targets{lab: l, addr: home}
+	l.world.cluster("j-2", "sg-1", "203.0.113.20", "")
+	l.world.cluster("j-3", "sg-3", "203.0.113.30", "")
+	l.world.cluster("etl", "sg-4", "203.0.113.40", "")
+	p.key = l.key()
+	return p
+}
+
+func (p *targets) fault(format string, args ...any) {
+	if p.wrong == "" {
+		p.wrong = fmt.Sprintf(format, args...)
+	}
+}
+
+func (p *targets) step(s step) {
+	time.Sleep(s.Pass)
+	p.change(s)
+	if s.Move {
+		p.addr = map[string]string{home: office, office: home}[p.addr]
+		p.v4(at(p.addr))
+	}
+	if s.Lost {
+		_ = os.Remove(p.Store.Path("state.json"))
+		time.Sleep(sgsync.W + sgsync.Sigma)
+	}
+	req := p.request(s)
+	if s.Kill > 0 {
+		p.kill(req, s.Kill-1, s.Late)
+		return
+	}
+	p.trouble(s)
+	rep, err := p.Round(context.Background(), req)
+	p.world.fail, p.world.lose = nil, nil
+	if err != nil && !errors.Is(err, keeper.ErrNothing) {
+		p.fault("round: %v", err)
+	}
+	if err == nil && rep.Failed() == nil && !req.Release && p.lab.key() == p.key {
+		p.open(req.Targets)
+	}
+}
+
+// change lets clusters end, and others come in their place.
+func (p *targets) change(s step) {
+	end := func(id string) {
+		place := p.world.places[id]
+		place.Ended, place.State, place.Nodes = true, "TERMINATED", nil
+		p.world.places[id] = place
+	}
+	switch s.World {
+	case 1:
+		end("j-1")
+	case 2:
+		end("j-2")
+	case 3:
+		p.world.cluster("j-1", "sg-1", "203.0.113.10", "")
+		p.world.cluster("j-2", "sg-1", "203.0.113.20", "")
+	case 4, 5, 6:
+		p.world.cluster("etl", []string{"sg-1", "sg-4", "sg-5"}[s.World-4], "203.0.113.40", "")
+	case 7: // none matches
+		p.world.places["etl"] = keeper.Place{}
+	}
+	if s.Config > 0 {
+		p.Targets = nil
+		for i, t := range several() {
+			if s.Config&(1<<i) != 0 {
+				p.Targets = append(p.Targets, t)
+			}
+		}
+	}
+}
+
+func (p *targets) request(s step) keeper.Request {
+	t := several()[s.Which]
+	tmp := as(t, func(t *keeper.Target) { t.Until = p.wall().Add(time.Hour) })
+	if slices.ContainsFunc(p.Targets, t.Same) {
+		tmp = t
+	}
+	switch s.Kind {
+	case 3:
+		return keeper.Request{Targets: []keeper.Target{tmp}}
+	case 4:
+		return keeper.Request{Targets: []keeper.Target{tmp}, Session: true}
+	case 5:
+		if !tmp.Until.IsZero() {
+			return keeper.Request{Targets: []keeper.Target{tmp}, Session: true, Release: true}
+		}
+	case 6:
+		return keeper.Request{Targets: []keeper.Target{tmp}, Release: true}
+	case 7:
+		return keeper.Request{Release: true}
+	}
+	return keeper.Request{}
+}
+
+// trouble lets a call fail that changes something, and all after it.
+func (p *targets) trouble(s step) {
+	n, err := 0, troubles[s.Fault]
+	fails := func(call string) error {
+		p.world.mu.Lock()
+		defer p.world.mu.Unlock()
+		if err == nil || len(writes([]string{call})) == 0 {
+			return nil
+		}
+		if n++; n <= s.After {
+			return nil
+		}
+		return err
+	}
+	if errors.Is(err, errLost) {
+		p.world.lose = fails
+	} else {
+		p.world.fail = func(_ context.Context, call string) error { return fails(call) }
+	}
+}
+
+// open checks that the targets of a good round are open to the address: nil is those of the configuration.
+func (p *targets) open(ts []keeper.Target) {
+	if ts == nil {
+		ts = p.Targets
+	}
+	rules := p.rules()
+	for _, want := range p.wanted(ts) {
+		if !slices.ContainsFunc(rules, func(r string) bool { return r == want }) {
+			p.fault("%s is not open: %q", want, rules)
+		}
+	}
+}
+
+// wanted tells the rules that targets need: "sg-1 192.0.2.1/32:22 mine".
+func (p *targets) wanted(ts []keeper.Target) (lines []string) {
+	for _, t := range ts {
+		place := p.world.places[t.Cluster+t.NamePattern]
+		for _, g := range place.Groups {
+			if !place.Ended {
+				lines = append(lines, fmt.Sprintf("%s %s/32:%d mine", g, p.addr, t.Port))
+			}
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
+}
+
+// rules tells what is there in the same words.
+func (p *targets) rules() (lines []string) {
+	for _, line := range p.lab.rules() {
+		id, rest, _ := strings.Cut(line, " ")
+		lines = append(lines, "sg"+id[3:strings.LastIndex(id, "-")]+" "+rest)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// calm is a time when all goes well: what the configuration wants is open in the end, and nothing else.
+func (p *targets) calm() {
+	for _, pass := range []time.Duration{0, sgsync.W + sgsync.Sigma, time.Minute, 2 * time.Hour, keeper.SweepEvery, time.Minute, keeper.SweepEvery} {
+		time.Sleep(pass)
+		if _, err := p.Round(context.Background(), keeper.Request{}); err != nil {
+			p.fault("round: %v", err)
+		}
+	}
+	if p.lab.key() != p.key {
+		p.fault("another installation")
+	}
+	if got, want := p.rules(), p.wanted(p.Targets); !slices.Equal(got, want) {
+		p.fault("in the end: %q, want %q", got, want)
+	}
+}
+
+// revoke gives all back, at once and without a daemon.
+func (p *targets) revoke() {
+	rep, err := p.Round(context.Background(), keeper.Request{Release: true})
+	if errors.Is(err, keeper.ErrNothing) {
+		err = nil
+	}
+	if err != nil || rep.Failed() != nil {
+		p.fault("revoke: %v, %v", err, rep.Failed())
+	}
+	if rules := p.rules(); len(rules) > 0 {
+		p.fault("revoked: %q", rules)
+	}
+}
