@@ -90,6 +90,14 @@ var scenarios = []scenario{
 		l.good(keeper.Request{})
 		l.Targets = l.Targets[:1]
 	}, keeper.Request{}},
+	{"found by tag", func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.Targets = append(l.Targets, as(target("j-1"), func(t *keeper.Target) { t.Port = 8443 }), target("j-2"))
+		l.good(keeper.Request{})
+		l.Targets = l.Targets[:1]
+		time.Sleep(time.Minute)
+		l.loseState()
+	}, keeper.Request{}},
 	{"other groups of a target", func(l *lab) {
 		l.good(keeper.Request{})
 		l.world.cluster("j-1", "sg-2", "203.0.113.20", "")
@@ -145,14 +153,16 @@ func TestKilledAnywhere(t *testing.T) {
 // What a killed round has announced is not forgotten when the clock is set back: a revoke waits until it is certain.
 func TestKilledBeforeTheClockIsSetBack(t *testing.T) {
 	for _, back := range []time.Duration{0, time.Second, 3 * time.Second, 9 * time.Second} {
-		inLab(t, func(l *lab) {
-			l.good(keeper.Request{})
-			time.Sleep(30 * time.Hour) // the lease has ended, and is renewed
-			l.kill(keeper.Request{}, 3, false)
-			l.ahead.Add(-int64(back))
-			l.good(keeper.Request{Release: true})
-			l.want(fmt.Sprintf("rules, by a clock that was set back %v", back), l.rules())
-		})
+		for n := range 6 {
+			inLab(t, func(l *lab) {
+				l.good(keeper.Request{})
+				time.Sleep(30 * time.Hour) // the lease has ended, and is renewed
+				l.kill(keeper.Request{}, n, false)
+				l.ahead.Add(-int64(back))
+				l.good(keeper.Request{Release: true})
+				l.want(fmt.Sprintf("rules, killed at call %d, by a clock that was set back %v", n, back), l.rules())
+			})
+		}
 	}
 }
 

@@ -153,6 +153,7 @@ type round struct {
 	selected []Target
 	chosen   map[string]bool // by Target.key: those that are selected
 	departed []Remembered
+	swept    []cloudKey      // where it was looked by tag
 	stuck    map[string]bool // Target.key of departed ones whose rules could not be given back
 	work     []*groupWork
 	next     time.Time // wall clock: something is due then

@@ -66,7 +66,7 @@ func (r *round) sweep(ctx context.Context) {
 		for _, id := range slices.Sorted(maps.Keys(held)) {
 			r.leave(key, cloud, id, held[id])
 		}
-		r.st.Swept[key.String()] = r.now
+		r.swept = append(r.swept, key)
 	}
 }
 
@@ -79,6 +79,7 @@ func (r *round) leave(key cloudKey, cloud Cloud, id string, on ports) {
 		r.work[i].lease = r.Lease
 	}
 	w := r.work[i]
+	w.swept = append(w.swept, key)
 	for _, port := range slices.Sorted(maps.Keys(on)) {
 		// A target that could not be looked up in this round still wants what it had.
 		if !r.wants(id, port) && !slices.ContainsFunc(w.want.Ports, func(p sgsync.Port) bool { return p.Port == port }) {

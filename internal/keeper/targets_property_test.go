@@ -245,7 +245,7 @@ func (p *targets) rules() (lines []string) {
 
 // calm is a time when all goes well: what the configuration wants is open in the end, and nothing else.
 func (p *targets) calm() {
-	for _, pass := range []time.Duration{0, sgsync.W + sgsync.Sigma, time.Minute, 2 * time.Hour, keeper.SweepEvery, time.Minute, keeper.SweepEvery} {
+	for _, pass := range []time.Duration{0, sgsync.W + sgsync.Sigma, time.Minute, 2 * time.Hour, sgsync.W + sgsync.Sigma} {
 		time.Sleep(pass)
 		if _, err := p.Round(context.Background(), keeper.Request{}); err != nil {
 			p.fault("round: %v", err)

@@ -25,9 +25,10 @@ type groupWork struct {
 	cloud    Cloud
 	want     sgsync.Want
 	lease    time.Duration
-	promised time.Time // wall clock: how long the rule was promised to somebody
-	users    []string  // keys of the selected targets that use it
-	departed []string  // keys of the targets that have left it
+	promised time.Time  // wall clock: how long the rule was promised to somebody
+	users    []string   // keys of the selected targets that use it
+	departed []string   // keys of the targets that have left it
+	swept    []cloudKey // where a look by tag has found what nothing leads to
 	next     time.Time
 	unsure   bool      // some rules could not be judged: a lost call may still act, or not all of their tags may show
 	unshown  time.Time // wall clock: until then a rule that nothing wants is kept, for its tags may not show
