@@ -45,7 +45,7 @@ func (r *round) group(ctx context.Context, w *groupWork) {
 		if again {
 			continue
 		}
-		until := r.unsureUntil(w.id)
+		until := r.unsureUntil(w)
 		if w.unshown.After(until) {
 			until = w.unshown
 		}

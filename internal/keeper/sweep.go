@@ -12,24 +12,30 @@ import (
 // ports are the ports of a group on which this installation has rules.
 type ports map[int]bool
 
+// held are those by group.
+type held map[string]ports
+
+func (h held) add(group string, port int) {
+	if h[group] == nil {
+		h[group] = ports{}
+	}
+	h[group][port] = true
+}
+
 // held lists by tag where this installation has rules in a region: group → ports.
-func (r *round) held(ctx context.Context, cloud Cloud) (map[string]ports, error) {
+func (r *round) held(ctx context.Context, cloud Cloud) (held, error) {
 	r.say("looking for rules of this installation in " + cloud.Identity().Region)
 	rules, err := cloud.Tagged(ctx, r.me(cloud.Identity(), r.Lease).Key())
 	if err != nil {
 		return nil, err
 	}
-	held := map[string]ports{}
+	h := held{}
 	for _, rule := range rules {
-		if !rule.Managed() {
-			continue
+		if rule.Managed() {
+			h.add(rule.Group, rule.FromPort)
 		}
-		if held[rule.Group] == nil {
-			held[rule.Group] = ports{}
-		}
-		held[rule.Group][rule.FromPort] = true
 	}
-	return held, nil
+	return h, nil
 }
 
 // sweep looks once a day by tag for rules of ours that no target leads to any more (the state was lost, a

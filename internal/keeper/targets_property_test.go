@@ -23,9 +23,11 @@ func TestTargetsOfAnyKind(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		steps := rapid.SliceOfN(rapid.Custom(drawStep), 1, 12).Draw(rt, "steps")
 		revoked := rapid.Bool().Draw(rt, "revoked in the end")
+		lag := time.Duration(rapid.IntRange(0, 2).Draw(rt, "lag")) * 4 * time.Second
 		var wrong string
 		synctest.Test(t, func(t *testing.T) {
 			p := newTargets(newLab(t))
+			p.world.lag = lag
 			for i, s := range steps {
 				if p.step(s); p.wrong != "" {
 					wrong = fmt.Sprintf("step %d: %s", i, p.wrong)
@@ -127,7 +129,7 @@ func (p *targets) step(s step) {
 	if err != nil && !errors.Is(err, keeper.ErrNothing) {
 		p.fault("round: %v", err)
 	}
-	if err == nil && rep.Failed() == nil && !req.Release && p.lab.key() == p.key {
+	if err == nil && rep.Failed() == nil && !rep.Pending() && !req.Release {
 		p.open(req.Targets)
 	}
 }

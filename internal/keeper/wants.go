@@ -36,6 +36,11 @@ type groupWork struct {
 	warnings []string
 }
 
+// nothing reports whether the group is looked at only to give something back.
+func (w *groupWork) nothing() bool {
+	return !slices.ContainsFunc(w.want.Ports, func(p sgsync.Port) bool { return p.V4.State != sgsync.Absent || p.V6.State != sgsync.Absent })
+}
+
 // soon asks for a look at the group at the wall time t at the latest.
 func (w *groupWork) soon(t time.Time) {
 	if w.next.IsZero() || t.Before(w.next) {
