@@ -223,8 +223,8 @@ func TestReleaseOfWhatWasMadeAMomentAgo(t *testing.T) {
 					time.Sleep(lag)
 					l.good(keeper.Request{})
 				},
-				"killed":      func(l *lab) { l.kill(keeper.Request{}, 4, true) },
-				"killed soon": func(l *lab) { l.kill(keeper.Request{}, 4, false) },
+				"killed":      func(l *lab) { l.kill(keeper.Request{}, 3, true) },
+				"killed soon": func(l *lab) { l.kill(keeper.Request{}, 3, false) },
 				"answer lost": func(l *lab) { l.world.lose = losing("authorize"); l.round(keeper.Request{}); l.world.lose = nil },
 			} {
 				t.Run(fmt.Sprintf("%s/%s/reads %v old", name, what, lag), func(t *testing.T) {
