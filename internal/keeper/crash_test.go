@@ -166,6 +166,18 @@ func TestKilledBeforeTheClockIsSetBack(t *testing.T) {
 	}
 }
 
+// The clock is set back between two own writes: the first one is not laid over reads longer than the second.
+func TestClockSetBackBetweenWrites(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		l.ahead.Add(-int64(3 * time.Second))
+		l.good(keeper.Request{Release: true})
+		time.Sleep(sgsync.Sigma + 2*time.Second)
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-1-2 192.0.2.1/32:22 mine")
+	})
+}
+
 // What the disk makes of the lines that follow a state: what a power cut takes, and more.
 var spoilt = map[string]func(log []byte) []byte{
 	"the last answers are lost": func(log []byte) []byte {

@@ -100,9 +100,9 @@ func (r *round) after(w *groupWork, res sgsync.Result) {
 	r.intents = slices.DeleteFunc(r.intents, func(i sgsync.Write) bool { return i.Group == w.id })
 	r.st.Journal = sgsync.Recent(r.st.Journal, r.wall())
 	for _, j := range res.Journal {
-		for _, lost := range r.st.Journal {
-			if lost.Maybe && lost.ID == j.ID && lost.At.After(j.At) {
-				j.At = lost.At // it must outlive what it corrects
+		for _, old := range r.st.Journal {
+			if old.ID == j.ID && old.At.After(j.At) {
+				j.At = old.At // it must outlive what it corrects, also when the clock was set back meanwhile
 			}
 		}
 		r.st.Journal = append(r.st.Journal, j)

@@ -55,6 +55,7 @@ type step struct {
 	World  int // what becomes of the clusters
 	Config int // the targets of the configuration, a set; 0 leaves it as it is
 	Move   bool
+	Clock  int  // how it is set, or for how long the laptop sleeps
 	Lost   bool // the state
 	Kill   int  // at which call the round is killed; 0 is not
 	Late   bool // after its effect
@@ -64,7 +65,7 @@ type step struct {
 
 func drawStep(t *rapid.T) step {
 	n := func(limit int, label string) int { return rapid.IntRange(0, limit-1).Draw(t, label) }
-	s := step{Pass: spans[n(len(spans), "pass")], Kind: n(8, "kind"), Which: n(4, "which"), World: n(12, "world"), Move: n(6, "move") == 5, Lost: n(20, "lost") == 19}
+	s := step{Pass: spans[n(len(spans), "pass")], Kind: n(8, "kind"), Which: n(4, "which"), World: n(12, "world"), Move: n(6, "move") == 5, Clock: n(10, "clock"), Lost: n(20, "lost") == 19}
 	if n(4, "other configuration") == 3 {
 		s.Config = 1 + n(15, "configuration")
 	}
@@ -109,6 +110,15 @@ func (p *targets) fault(format string, args ...any) {
 
 func (p *targets) step(s step) {
 	time.Sleep(s.Pass)
+	if s.Clock > 2 {
+		time.Sleep(p.world.lag) // whoever sleeps, or sets the clock by an hour, finds reads that have caught up
+	}
+	switch s.Clock {
+	case 1, 2, 3, 4:
+		p.ahead.Add(int64([]time.Duration{3 * time.Second, -3 * time.Second, time.Hour, -time.Hour}[s.Clock-1]))
+	case 5, 6:
+		p.suspend([]time.Duration{time.Minute, 30 * time.Hour}[s.Clock-5])
+	}
 	p.change(s)
 	if s.Move {
 		p.addr = map[string]string{home: office, office: home}[p.addr]
@@ -129,7 +139,7 @@ func (p *targets) step(s step) {
 	if err != nil && !errors.Is(err, keeper.ErrNothing) {
 		p.fault("round: %v", err)
 	}
-	if err == nil && rep.Failed() == nil && !rep.Pending() && !req.Release {
+	if err == nil && rep.Failed() == nil && !rep.Pending() && rep.Applied && !req.Release {
 		p.open(req.Targets)
 	}
 }
@@ -171,6 +181,13 @@ func (p *targets) request(s step) keeper.Request {
 		tmp = t
 	}
 	switch s.Kind {
+	case 1:
+		return keeper.Request{Check: true, Event: s.Late}
+	case 2:
+		if !tmp.Until.IsZero() {
+			tmp.Kept = tmp.Until
+		}
+		return keeper.Request{Targets: []keeper.Target{tmp}}
 	case 3:
 		return keeper.Request{Targets: []keeper.Target{tmp}}
 	case 4:
@@ -247,7 +264,7 @@ func (p *targets) rules() (lines []string) {
 
 // calm is a time when all goes well: what the configuration wants is open in the end, and nothing else.
 func (p *targets) calm() {
-	for _, pass := range []time.Duration{0, sgsync.W + sgsync.Sigma, time.Minute, 2 * time.Hour, sgsync.W + sgsync.Sigma} {
+	for _, pass := range []time.Duration{0, sgsync.W + sgsync.Sigma, time.Minute, 4 * time.Hour, sgsync.W + sgsync.Sigma} {
 		time.Sleep(pass)
 		if _, err := p.Round(context.Background(), keeper.Request{}); err != nil {
 			p.fault("round: %v", err)
