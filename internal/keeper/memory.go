@@ -127,13 +127,13 @@ func (r *round) after(w *groupWork, res sgsync.Result) {
 }
 
 // unsureUntil is when a group can be judged whole: a call whose answer was lost, or whose process was killed,
-// may still act until then, and the rule that it was about is left as it is (see [sgsync.Overlay]). One that it may have added only
-// matters where nothing is wanted: else it is added again. Zero: now.
+// may still act until then, and the rule that it was about is left as it is (see [sgsync.Overlay]). One that it may have added or
+// renewed only matters where nothing is wanted: else that is done again. Zero: now.
 func (r *round) unsureUntil(w *groupWork) (until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, j := range sgsync.Recent(r.st.Journal, r.wall()) {
-		hidden := j.Do == sgsync.Move || j.Do == sgsync.Remove || j.Do == sgsync.Leave || j.Do == sgsync.Join || j.Do == sgsync.Add && w.nothing()
+		hidden := j.Do == sgsync.Move || j.Do == sgsync.Remove || j.Do == sgsync.Leave || j.Do == sgsync.Join || (j.Do == sgsync.Add || j.Do == sgsync.Renew) && w.nothing()
 		if end := j.At.Add(sgsync.Sigma); hidden && j.Maybe && j.Group == w.id && end.After(until) {
 			until = end
 		}

@@ -223,6 +223,15 @@ func TestReleaseOfWhatWasMadeAMomentAgo(t *testing.T) {
 					time.Sleep(lag)
 					l.good(keeper.Request{})
 				},
+				"the answer of a renewal lost": func(l *lab) {
+					l.world.put("sg-1", home+"/32", bobs(40*time.Hour)...)
+					time.Sleep(lag)
+					l.good(keeper.Request{})
+					time.Sleep(13 * time.Hour)
+					l.world.lose = losing("tag")
+					l.round(keeper.Request{})
+					l.world.lose = nil
+				},
 				"killed":      func(l *lab) { l.kill(keeper.Request{}, 3, true) },
 				"killed soon": func(l *lab) { l.kill(keeper.Request{}, 3, false) },
 				"answer lost": func(l *lab) { l.world.lose = losing("authorize"); l.round(keeper.Request{}); l.world.lose = nil },

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ type step struct {
 
 func drawStep(t *rapid.T) step {
 	n := func(limit int, label string) int { return rapid.IntRange(0, limit-1).Draw(t, label) }
-	s := step{Pass: spans[n(len(spans), "pass")], Kind: n(8, "kind"), Which: n(4, "which"), World: n(12, "world"), Move: n(6, "move") == 5, Clock: n(10, "clock"), Lost: n(20, "lost") == 19}
+	s := step{Pass: spans[n(len(spans), "pass")], Kind: n(10, "kind"), Which: n(4, "which"), World: n(16, "world"), Move: n(6, "move") == 5, Clock: n(10, "clock"), Lost: n(20, "lost") == 19}
 	if n(4, "other configuration") == 3 {
 		s.Config = 1 + n(15, "configuration")
 	}
@@ -134,6 +135,10 @@ func (p *targets) step(s step) {
 		return
 	}
 	p.trouble(s)
+	if s.Kind > 7 {
+		p.tidy(s.Kind == 8)
+		return
+	}
 	rep, err := p.Round(context.Background(), req)
 	p.world.fail, p.world.lose = nil, nil
 	if err != nil && !errors.Is(err, keeper.ErrNothing) {
@@ -141,6 +146,27 @@ func (p *targets) step(s step) {
 	}
 	if err == nil && rep.Failed() == nil && !rep.Pending() && rep.Applied && !req.Release {
 		p.open(req.Targets)
+	}
+}
+
+// bob are the tags of a colleague's rule, by AWS's clock.
+func (p *targets) bob(until time.Duration) []string {
+	now := time.Now().Add(p.world.skew)
+	h := sgsync.Holder{UserID: "AIDABOB", Installation: "b0b"}
+	return []string{sgsync.OwnerTag, "AIDABOB", h.Key(), sgsync.FormatLease(now.Add(until), now, "bob@desk")}
+}
+
+// tidy does what commands do beside the rounds.
+func (p *targets) tidy(ended bool) {
+	var err error
+	if ended {
+		_, err = p.SweepEnded(context.Background(), keeper.SweepRequest{})
+	} else {
+		_, err = p.ReleaseMine(context.Background(), nil, false)
+	}
+	p.world.fail, p.world.lose = nil, nil
+	if err != nil && !errors.Is(err, keeper.ErrNothing) {
+		p.fault("tidying: %v", err)
 	}
 }
 
@@ -163,6 +189,23 @@ func (p *targets) change(s step) {
 		p.world.cluster("etl", []string{"sg-1", "sg-4", "sg-5"}[s.World-4], "203.0.113.40", "")
 	case 7: // none matches
 		p.world.places["etl"] = keeper.Place{}
+	case 8, 9, 10: // a colleague is here, was here, or joins what is there
+		group, until := []string{"sg-1", "sg-3", "sg-4", "sg-5"}[s.Which], map[int]time.Duration{8: 40 * time.Hour, 9: -time.Hour, 10: 40 * time.Hour}[s.World]
+		bob := p.bob(until)
+		if s.World < 10 && !p.world.taken(group, sgsync.NewRule{Port: 22, CIDR: prefixes(p.addr + "/32")[0]}, "") {
+			p.world.put(group, p.addr+"/32", bob...)
+		}
+		for _, id := range slices.Sorted(maps.Keys(p.world.rules)) {
+			if s.World == 10 && p.world.rules[id].Group == group {
+				p.world.edit(id, func(r *sgsync.Rule) bool { r.Tags[bob[2]] = bob[3]; return true })
+			}
+		}
+		time.Sleep(p.world.lag)
+	case 11: // somebody deletes a rule
+		if ids := slices.Sorted(maps.Keys(p.world.rules)); len(ids) > 0 {
+			p.world.edit(ids[s.Which%len(ids)], func(*sgsync.Rule) bool { return false })
+			time.Sleep(sgsync.W + sgsync.Sigma) // own writes are laid over what a read shows until then
+		}
 	}
 	if s.Config > 0 {
 		p.Targets = nil
@@ -252,11 +295,13 @@ func (p *targets) wanted(ts []keeper.Target) (lines []string) {
 	return slices.Compact(lines)
 }
 
-// rules tells what is there in the same words.
+// rules tells the own ones in the same words.
 func (p *targets) rules() (lines []string) {
 	for _, line := range p.lab.rules() {
 		id, rest, _ := strings.Cut(line, " ")
-		lines = append(lines, "sg"+id[3:strings.LastIndex(id, "-")]+" "+rest)
+		if rest, _, mine := strings.Cut(rest, " mine"); mine {
+			lines = append(lines, "sg"+id[3:strings.LastIndex(id, "-")]+" "+strings.TrimSuffix(rest, " bob@desk")+" mine")
+		}
 	}
 	slices.Sort(lines)
 	return lines
