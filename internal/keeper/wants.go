@@ -30,6 +30,7 @@ type groupWork struct {
 	departed []string   // keys of the targets that have left it
 	swept    []cloudKey // where a look by tag has found what nothing leads to
 	next     time.Time
+	slow     bool      // the last read was too old to write on
 	unsure   bool      // some rules could not be judged: a lost call may still act, or not all of their tags may show
 	unshown  time.Time // wall clock: until then a rule that nothing wants is kept, for its tags may not show
 	rep      GroupReport
