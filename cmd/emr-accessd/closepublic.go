@@ -73,7 +73,7 @@ func (a *app) closePublic(ctx context.Context, arg string, f closeFlags) error {
 	if len(targets) > 1 {
 		return hinted{fmt.Errorf("%d targets of the configuration are called %s", len(targets), arg), exitUsage, "give the cluster's id (j-…)"}
 	}
-	targets = a.asFlagged(k, targets)
+	targets = a.asFlagged(k, targets) // else the daemon would take the own rule away
 	rep, err := k.Round(ctx, keeper.Request{Targets: targets, DryRun: true})
 	if err == nil {
 		err = rep.Failed()

@@ -62,6 +62,9 @@ func checkEndpoints(cfg aws.Config) (string, error) {
 func checkEndpoint(raw string) (shown string, own bool, err error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" {
+		if i := strings.LastIndexByte(raw, '@'); i >= 0 {
+			raw = "…" + raw[i:] // a password may stand before it
+		}
 		return "", false, fmt.Errorf("the AWS endpoint %q is not a URL", clean(raw, maxCode))
 	}
 	if u.User != nil {

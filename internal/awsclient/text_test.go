@@ -159,6 +159,8 @@ func TestCheckEndpoint(t *testing.T) {
 		{raw: "http://[fe80::1%25lo]", bad: true},
 		{raw: "ftp://127.0.0.1", bad: true},
 		{raw: "https://user:pass@localhost", bad: true},
+		{raw: "https://user:pass%zz@localhost", bad: true},
+		{raw: "user:pass@local host", bad: true},
 		{raw: "127.0.0.1:4566", bad: true},
 		{raw: "", bad: true},
 	}
@@ -166,6 +168,9 @@ func TestCheckEndpoint(t *testing.T) {
 		shown, own, err := awsclient.CheckEndpoint(tt.raw)
 		if shown != tt.shown || own != tt.own || (err != nil) != tt.bad {
 			t.Errorf("%q: %q, %v, %v", tt.raw, shown, own, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "pass") && strings.Contains(tt.raw, "pass") && !strings.Contains(err.Error(), "a password") {
+			t.Errorf("%q: it tells the password: %v", tt.raw, err)
 		}
 	}
 }

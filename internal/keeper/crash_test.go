@@ -90,6 +90,14 @@ var scenarios = []scenario{
 		l.good(keeper.Request{})
 		l.Targets = l.Targets[:1]
 	}, keeper.Request{}},
+	{"found by tag", func(l *lab) {
+		l.world.cluster("j-2", "sg-2", "203.0.113.20", "")
+		l.Targets = append(l.Targets, as(target("j-1"), func(t *keeper.Target) { t.Port = 8443 }), target("j-2"))
+		l.good(keeper.Request{})
+		l.Targets = l.Targets[:1]
+		time.Sleep(time.Minute)
+		l.loseState()
+	}, keeper.Request{}},
 	{"other groups of a target", func(l *lab) {
 		l.good(keeper.Request{})
 		l.world.cluster("j-1", "sg-2", "203.0.113.20", "")

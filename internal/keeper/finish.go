@@ -57,8 +57,12 @@ func (r *round) settleDeparted() {
 		for _, key := range w.departed {
 			r.stuck[key] = r.stuck[key] || w.rep.Err != nil || w.unsure
 		}
-		if len(w.users) == 0 && w.rep.Err != nil {
-			delete(r.st.Swept, w.key.String()) // look for the rest by tag in the next round
+	}
+	for _, key := range r.swept { // a day passes until the next look by tag, unless something is left
+		if !slices.ContainsFunc(r.work, func(w *groupWork) bool {
+			return slices.Contains(w.swept, key) && (w.rep.Err != nil || w.unsure)
+		}) {
+			r.st.Swept[key.String()] = r.now
 		}
 	}
 	for _, d := range r.departed {

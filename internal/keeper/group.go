@@ -10,8 +10,13 @@ import (
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
-// ErrNotVisible says that EC2 keeps contradicting its own reads.
-var ErrNotVisible = errors.New("the rules kept changing, or EC2 does not show yet what it did; the next round looks again")
+// Why a round gives up a group.
+var (
+	// ErrNotVisible says that EC2 keeps contradicting its own reads.
+	ErrNotVisible = errors.New("the rules kept changing, or EC2 does not show yet what it did; the next round looks again")
+	// ErrSlow: each read was too old to write on when it had come.
+	ErrSlow = fmt.Errorf("the network or this computer is too slow: what is read of the rules must be written on within %v; the next round tries again", sgsync.WriteWindow)
+)
 
 // group brings one group to what is wanted: read, plan, apply, and again while what was read turned out to
 // have changed. A rule that was joined is read again at once: it may have been moved in the meantime.
@@ -45,7 +50,7 @@ func (r *round) group(ctx context.Context, w *groupWork) {
 		if again {
 			continue
 		}
-		until := r.unsureUntil(w.id)
+		until := r.unsureUntil(w)
 		if w.unshown.After(until) {
 			until = w.unshown
 		}
@@ -63,7 +68,11 @@ func (r *round) group(ctx context.Context, w *groupWork) {
 			return
 		}
 	}
-	if w.rep.Err == nil {
+	switch {
+	case w.rep.Err != nil:
+	case w.slow:
+		w.fail(ErrSlow)
+	default:
 		w.fail(ErrNotVisible)
 	}
 }
@@ -99,7 +108,8 @@ func (r *round) pass(ctx context.Context, w *groupWork, raw sgsync.View) (again 
 		r.say(fmt.Sprintf("changing the rules of %s", w.id))
 	}
 	res := sgsync.Applier{API: w.cloud, Wall: r.wall, Asked: r.asked, Before: func(c sgsync.Change) error { return r.before(w.id, c) }}.Apply(ctx, have, plan)
-	r.after(w, have.View, res)
+	r.after(w, res)
+	w.slow = res.Replan && len(res.Journal) == 0 && r.wall().Sub(raw.Sent) > sgsync.WriteWindow
 	sure := slices.DeleteFunc(slices.Clone(res.Journal), func(j sgsync.Write) bool { return j.Maybe })
 	w.rep.Rules = reportRules(sgsync.Overlay(have.View, sure), w.want, me, raw.AWS)
 	w.want.NoMove = w.want.NoMove || res.NoMove

@@ -71,7 +71,7 @@ func (r *round) before(group string, c sgsync.Change) error {
 	defer r.mu.Unlock()
 	w := sgsync.Intent(group, c)
 	w.At = r.wall().Add(sgsync.AttemptTimeout) // it may take effect until then
-	r.st.Journal = append(r.st.Journal, w)
+	r.st.Journal, r.intents = append(r.st.Journal, w), append(r.intents, w)
 	if c.Do == sgsync.Move {
 		r.st.placed(c.Rule, group, c.CIDR)
 	}
@@ -85,21 +85,24 @@ func (r *round) before(group string, c sgsync.Change) error {
 }
 
 // after replaces the intents of a group by what became of them.
-func (r *round) after(w *groupWork, view sgsync.View, res sgsync.Result) {
+func (r *round) after(w *groupWork, res sgsync.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if slices.ContainsFunc(res.Outcomes, func(o sgsync.Outcome) bool { return o.Write() && o.Done }) {
 		r.miles.written = time.Now()
 	}
 	r.st.Journal = slices.DeleteFunc(r.st.Journal, func(j sgsync.Write) bool {
-		// The intents of this pass, not those of a process that was killed a moment ago.
-		return j.Maybe && j.Group == w.id && !j.At.Before(view.Sent.Add(sgsync.AttemptTimeout))
+		// The intents of this pass, not those of a process that was killed a moment ago, whatever the clock says.
+		return j.Maybe && slices.ContainsFunc(r.intents, func(i sgsync.Write) bool {
+			return i.Group == w.id && i.ID == j.ID && i.Do == j.Do && i.Key == j.Key && i.CIDR == j.CIDR && i.At.Equal(j.At)
+		})
 	})
+	r.intents = slices.DeleteFunc(r.intents, func(i sgsync.Write) bool { return i.Group == w.id })
 	r.st.Journal = sgsync.Recent(r.st.Journal, r.wall())
 	for _, j := range res.Journal {
-		for _, lost := range r.st.Journal {
-			if lost.Maybe && lost.ID == j.ID && lost.At.After(j.At) {
-				j.At = lost.At // it must outlive what it corrects
+		for _, old := range r.st.Journal {
+			if old.ID == j.ID && old.At.After(j.At) {
+				j.At = old.At // it must outlive what it corrects, also when the clock was set back meanwhile
 			}
 		}
 		r.st.Journal = append(r.st.Journal, j)
@@ -124,13 +127,14 @@ func (r *round) after(w *groupWork, view sgsync.View, res sgsync.Result) {
 }
 
 // unsureUntil is when a group can be judged whole: a call whose answer was lost, or whose process was killed,
-// may still act until then, and the rule that it was about is left as it is (see [sgsync.Overlay]). Zero: now.
-func (r *round) unsureUntil(group string) (until time.Time) {
+// may still act until then, and the rule that it was about is left as it is (see [sgsync.Overlay]). One that it may have added or
+// renewed only matters where nothing is wanted: else that is done again. Zero: now.
+func (r *round) unsureUntil(w *groupWork) (until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, j := range sgsync.Recent(r.st.Journal, r.wall()) {
-		hidden := j.Maybe && (j.Do == sgsync.Move || j.Do == sgsync.Remove || j.Do == sgsync.Leave || j.Do == sgsync.Join)
-		if end := j.At.Add(sgsync.Sigma); hidden && j.Group == group && end.After(until) {
+		hidden := j.Do == sgsync.Move || j.Do == sgsync.Remove || j.Do == sgsync.Leave || j.Do == sgsync.Join || (j.Do == sgsync.Add || j.Do == sgsync.Renew) && w.nothing()
+		if end := j.At.Add(sgsync.Sigma); hidden && j.Maybe && j.Group == w.id && end.After(until) {
 			until = end
 		}
 	}

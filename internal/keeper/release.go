@@ -87,7 +87,7 @@ func (r *round) releaseKeys() (keys []cloudKey) {
 }
 
 // heldBy lists what is held in a region. An account that a target is not pinned to is not looked into.
-func (r *round) heldBy(ctx context.Context, key cloudKey) (Cloud, map[string]ports, error) {
+func (r *round) heldBy(ctx context.Context, key cloudKey) (Cloud, held, error) {
 	cloud, err := r.cloud(ctx, key.profile, key.region)
 	if err != nil {
 		return nil, nil, err
@@ -98,7 +98,28 @@ func (r *round) heldBy(ctx context.Context, key cloudKey) (Cloud, map[string]por
 		}
 	}
 	held, err := r.held(ctx, cloud)
+	if err == nil {
+		r.justMade(key, held)
+	}
 	return cloud, held, err
+}
+
+// justMade adds to what is held where calls of a moment ago have put a rule or lease, or may have: a look by tag does not show it
+// yet. The rules of these groups are read by themselves, with own writes laid over them.
+func (r *round) justMade(key cloudKey, held held) {
+	here := map[string]bool{} // the journal tells no region
+	for _, rem := range slices.Concat(slices.Collect(maps.Values(r.st.Places)), r.departed) {
+		if (cloudKey{rem.Target.Profile, rem.Target.Region}) == key {
+			for _, id := range rem.groups() {
+				here[id] = true
+			}
+		}
+	}
+	for _, w := range sgsync.Recent(r.st.Journal, r.wall()) {
+		if here[w.Group] && (w.Do == sgsync.Add || w.Do == sgsync.Join) {
+			held.add(w.Group, w.Port)
+		}
+	}
 }
 
 // failRelease reports a region that could not be looked into: nobody may believe that its rules are gone.

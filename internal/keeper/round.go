@@ -146,11 +146,14 @@ type round struct {
 	wrote  bool
 	stale  bool // what was recalled of the address does not do
 
+	intents []sgsync.Write // calls that were announced and whose answer was not noted yet
+
 	id       string // installation
 	all      []Target
 	selected []Target
 	chosen   map[string]bool // by Target.key: those that are selected
 	departed []Remembered
+	swept    []cloudKey      // where it was looked by tag
 	stuck    map[string]bool // Target.key of departed ones whose rules could not be given back
 	work     []*groupWork
 	next     time.Time // wall clock: something is due then

@@ -69,6 +69,9 @@ func (s *Store) Path(name string) string { return filepath.Join(s.dir, name) }
 
 // Lock serialises the rounds of one installation: look, plan and apply belong together.
 func (s *Store) Lock(ctx context.Context) (unlock func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	l := flock.New(s.Path("round.lock"), flock.SetPermissions(0o600))
 	if ok, err := l.TryLockContext(ctx, lockRetry); err != nil || !ok {
 		if ctx.Err() != nil {

@@ -48,6 +48,15 @@ func TestLockIsWaitedForAloud(t *testing.T) {
 	})
 }
 
+// Who is interrupted is not told that somebody else is in the way.
+func TestLockAfterAnInterruption(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := openStore(t).Lock(ctx); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "another") {
+		t.Errorf("lock: %v", err)
+	}
+}
+
 // A state that is missing, damaged or foreign costs a round and nothing else.
 func TestDamagedState(t *testing.T) {
 	good := func(l *lab) string {

@@ -12,24 +12,30 @@ import (
 // ports are the ports of a group on which this installation has rules.
 type ports map[int]bool
 
+// held are those by group.
+type held map[string]ports
+
+func (h held) add(group string, port int) {
+	if h[group] == nil {
+		h[group] = ports{}
+	}
+	h[group][port] = true
+}
+
 // held lists by tag where this installation has rules in a region: group → ports.
-func (r *round) held(ctx context.Context, cloud Cloud) (map[string]ports, error) {
+func (r *round) held(ctx context.Context, cloud Cloud) (held, error) {
 	r.say("looking for rules of this installation in " + cloud.Identity().Region)
 	rules, err := cloud.Tagged(ctx, r.me(cloud.Identity(), r.Lease).Key())
 	if err != nil {
 		return nil, err
 	}
-	held := map[string]ports{}
+	h := held{}
 	for _, rule := range rules {
-		if !rule.Managed() {
-			continue
+		if rule.Managed() {
+			h.add(rule.Group, rule.FromPort)
 		}
-		if held[rule.Group] == nil {
-			held[rule.Group] = ports{}
-		}
-		held[rule.Group][rule.FromPort] = true
 	}
-	return held, nil
+	return h, nil
 }
 
 // sweep looks once a day by tag for rules of ours that no target leads to any more (the state was lost, a
@@ -66,7 +72,7 @@ func (r *round) sweep(ctx context.Context) {
 		for _, id := range slices.Sorted(maps.Keys(held)) {
 			r.leave(key, cloud, id, held[id])
 		}
-		r.st.Swept[key.String()] = r.now
+		r.swept = append(r.swept, key)
 	}
 }
 
@@ -79,6 +85,7 @@ func (r *round) leave(key cloudKey, cloud Cloud, id string, on ports) {
 		r.work[i].lease = r.Lease
 	}
 	w := r.work[i]
+	w.swept = append(w.swept, key)
 	for _, port := range slices.Sorted(maps.Keys(on)) {
 		// A target that could not be looked up in this round still wants what it had.
 		if !r.wants(id, port) && !slices.ContainsFunc(w.want.Ports, func(p sgsync.Port) bool { return p.Port == port }) {

@@ -114,6 +114,24 @@ func TestAddFails(t *testing.T) {
 	}
 }
 
+// Where reading takes longer than what is read may be written on, that is what is told.
+func TestSlowReads(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.world.fail = func(_ context.Context, call string) error {
+			if strings.HasPrefix(call, "rules") {
+				time.Sleep(sgsync.WriteWindow + time.Second)
+			}
+			return nil
+		}
+		if err := l.round(keeper.Request{}).Failed(); !errors.Is(err, keeper.ErrSlow) {
+			t.Errorf("failed: %v", err)
+		}
+		l.want("writes", writes(l.took()))
+		l.world.fail = nil
+		l.good(keeper.Request{})
+	})
+}
+
 // In a full group the own rule for the last address goes first, where it cannot be moved: a colleague made it, and has gone.
 func TestOwnRuleMakesRoom(t *testing.T) {
 	inLab(t, func(l *lab) {

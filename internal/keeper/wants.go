@@ -25,14 +25,21 @@ type groupWork struct {
 	cloud    Cloud
 	want     sgsync.Want
 	lease    time.Duration
-	promised time.Time // wall clock: how long the rule was promised to somebody
-	users    []string  // keys of the selected targets that use it
-	departed []string  // keys of the targets that have left it
+	promised time.Time  // wall clock: how long the rule was promised to somebody
+	users    []string   // keys of the selected targets that use it
+	departed []string   // keys of the targets that have left it
+	swept    []cloudKey // where a look by tag has found what nothing leads to
 	next     time.Time
+	slow     bool      // the last read was too old to write on
 	unsure   bool      // some rules could not be judged: a lost call may still act, or not all of their tags may show
 	unshown  time.Time // wall clock: until then a rule that nothing wants is kept, for its tags may not show
 	rep      GroupReport
 	warnings []string
+}
+
+// nothing reports whether the group is looked at only to give something back.
+func (w *groupWork) nothing() bool {
+	return !slices.ContainsFunc(w.want.Ports, func(p sgsync.Port) bool { return p.V4.State != sgsync.Absent || p.V6.State != sgsync.Absent })
 }
 
 // soon asks for a look at the group at the wall time t at the latest.

@@ -323,6 +323,23 @@ func TestOverlayOfALeaseFromBeforeTheOneThatWasLeft(t *testing.T) {
 	if tags := Overlay(read, left).Rules[0].Tags; tags[alice.Key()] != "" || tags[OwnerTag] == "" {
 		t.Errorf("tags: %v", tags)
 	}
+	// A lease that was left by an older value, after a renewal or a join whose answer was lost, may be there still.
+	for _, do := range []Do{Renew, Join} {
+		lost := Write{At: t0, Do: do, Group: group, ID: id, Key: alice.Key(), Value: "newer", Maybe: true}
+		tags := map[string]string{OwnerTag: "AIDABOB", alice.Key(): "newer"}
+		shown := View{Group: group, Sent: t0, AWS: t0, Rules: []Rule{{ID: id, Group: group, Tags: tags}}}
+		if tags := Overlay(shown, append([]Write{lost}, left...)).Rules[0].Tags; tags[alice.Key()] != "newer" {
+			t.Errorf("%s: hidden: %v", do, tags)
+		}
+		again := append([]Write{lost}, left...)
+		again = append(again, Write{At: t0, Do: Leave, Group: group, ID: id, Key: alice.Key(), Value: "newer"})
+		if tags := Overlay(shown, again).Rules[0].Tags; tags[alice.Key()] != "" {
+			t.Errorf("%s: left by its own value, and shown: %v", do, tags)
+		}
+		if tags := Overlay(read, append([]Write{lost}, left...)).Rules[0].Tags; tags[alice.Key()] != "" {
+			t.Errorf("%s: an older value is shown: %v", do, tags)
+		}
+	}
 	joined := append(left, Write{At: t0, Do: Join, Group: group, ID: id, Key: alice.Key(), Value: "again"})
 	if tags := Overlay(read, joined).Rules[0].Tags; tags[alice.Key()] != "again" {
 		t.Errorf("joined since: %v", tags)

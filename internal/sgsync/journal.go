@@ -74,7 +74,7 @@ func Overlay(v View, journal []Write) View {
 			rules[i].CIDR, rules[i].Description = w.CIDR, w.Description
 		case (w.Do == Join || w.Do == Renew) && i >= 0:
 			rules[i].Tags = withTag(rules[i].Tags, w.Key, w.Value)
-		case w.Do == Leave && i >= 0, w.Do == Purge && i >= 0 && rules[i].Tags[w.Key] == w.Value:
+		case w.Do == Leave && i >= 0 && !spared(w, rules[i].Tags[w.Key], journal), w.Do == Purge && i >= 0 && rules[i].Tags[w.Key] == w.Value:
 			// What is read of a lease that was left may be from before its last renewal or join: it is another value.
 			rules[i].Tags = maps.Clone(rules[i].Tags)
 			delete(rules[i].Tags, w.Key)
@@ -82,6 +82,14 @@ func Overlay(v View, journal []Write) View {
 	}
 	v.Rules = rules
 	return v
+}
+
+// spared reports whether a lease is there still that was left: it may have got the value that is read by a call whose answer was
+// lost, and what was left is the value from before that call.
+func spared(left Write, value string, journal []Write) bool {
+	return value != left.Value && slices.ContainsFunc(journal, func(w Write) bool {
+		return w.Maybe && w.ID == left.ID && w.Key == left.Key && w.Value == value && (w.Do == Join || w.Do == Renew)
+	})
 }
 
 // ended reports whether a lease that was joined is read as one that has ended.
