@@ -243,8 +243,8 @@ func TestNoRoute(t *testing.T) {
 	}
 }
 
-// TestLinkLocal4: behind a link-local address of IPv4 there may be a translator, as on some tethered phones.
-func TestLinkLocal4(t *testing.T) {
+// TestRoutedLinkLocal4: behind a link-local address of IPv4 there may be a translator, as on some tethered phones.
+func TestRoutedLinkLocal4(t *testing.T) {
 	t.Parallel()
 	d := detectorFor(t, ipwatch.DefaultPolicy(), nil)
 	d.LocalAddr = routes(map[string]string{"198.41.0.4": "169.254.7.7"})
