@@ -10,8 +10,12 @@ import (
 )
 
 // signInPoll is how often it is looked whether somebody has signed in, and only while a sign-in is missing: a few
-// files and folders, no network.
-const signInPoll = 3 * time.Second
+// files and folders, no network. After signInPatience it is signInPollLater: most likely it is night.
+const (
+	signInPoll      = 3 * time.Second
+	signInPatience  = 10 * time.Minute
+	signInPollLater = 15 * time.Second
+)
 
 // signIn notices that somebody signs in to AWS. An expired session may last until the morning: the daemon then tries
 // ever more seldom, and what has changed meanwhile is to be applied as soon as it can be. The zero value is ready.
@@ -88,11 +92,15 @@ func (s *signIn) Events(ctx context.Context) (<-chan ipwatch.Hint, error) {
 func (s *signIn) watch(ctx context.Context, hints chan<- ipwatch.Hint) {
 	tick := time.NewTicker(signInPoll)
 	defer tick.Stop()
-	for {
+	for begin, later := time.Now(), false; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			if !later && now.Sub(begin) >= signInPatience {
+				later = true
+				tick.Reset(signInPollLater)
+			}
 			waiting, signedIn := s.changed()
 			if !waiting {
 				return

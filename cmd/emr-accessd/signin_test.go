@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/awsclient"
 )
@@ -43,4 +46,41 @@ func TestSignInOfSeveralProfiles(t *testing.T) {
 	if waiting, _ := s.changed(); waiting {
 		t.Error("nothing is missing any more")
 	}
+}
+
+// Whoever has not signed in for long is asleep, and so should the computer be; a sign-in is told all the same.
+func TestSignInOverNight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		looks, files := 0, "1"
+		s := signIn{look: func() string { looks++; return files }}
+		hints, err := s.Events(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.opened("a", s.opening(), &awsclient.Error{Kind: awsclient.Credentials})
+		for _, c := range []struct{ wait, told time.Duration }{{signInPatience - time.Minute, signInPoll}, {8 * time.Hour, signInPollLater}} {
+			s.mu.Lock() // which look is called with
+			looks = 0
+			s.mu.Unlock()
+			time.Sleep(c.wait)
+			synctest.Wait()
+			s.mu.Lock()
+			if most := int(c.wait/c.told) + 20; looks > most || looks < most/2 {
+				t.Errorf("%d looks in %s, want about %d", looks, c.wait, most)
+			}
+			files += "1"
+			s.mu.Unlock()
+			time.Sleep(c.told)
+			synctest.Wait()
+			select {
+			case <-hints:
+			default:
+				t.Errorf("a sign-in is not told after %s", c.told)
+			}
+		}
+		cancel()
+		for range hints {
+		}
+	})
 }

@@ -2,8 +2,10 @@ package ipwatch_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,4 +91,54 @@ func asking(t *testing.T, aws, other string) *ipwatch.Detector {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// TestSilentResolver: a name server that does not answer is named as what fails, and not the way to the sources.
+func TestSilentResolver(t *testing.T) {
+	t.Parallel()
+	mute, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	d := detectorFor(t, ipwatch.DefaultPolicy(), nil)
+	begun := make(chan struct{}, 100)
+	d.Dial = (&net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		begun <- struct{}{}
+		return new(net.Dialer).DialContext(ctx, "udp4", mute.LocalAddr().String())
+	}}}).DialContext
+	v := d.Conclude(d.Observe(t.Context(), ipwatch.V4), nil)
+	if v.State != ipwatch.Offline || !strings.Contains(v.Why, "name resolution (DNS) fails: AWS: the name checkip.amazonaws.com was not resolved in time") {
+		t.Errorf("%s: %s", v.State, v.Why)
+	}
+	for len(begun) > 0 {
+		<-begun
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-begun
+		cancel()
+	}()
+	for _, a := range d.Observe(ctx, ipwatch.V4).Answers {
+		if e, ok := errors.AsType[*ipwatch.EchoError](a.Err); !ok || e.Fault != ipwatch.FaultStopped {
+			t.Errorf("given up: %v", a.Err)
+		}
+	}
+}
+
+// TestSilentSource: with the name resolved it is the source that does not answer.
+func TestSilentSource(t *testing.T) {
+	t.Parallel()
+	mute, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	_, port, _ := net.SplitHostPort(mute.Addr().String())
+	url := "https://localhost:" + port + "/"
+	for _, a := range asking(t, url, url+"2").Observe(t.Context(), ipwatch.V4).Answers {
+		if e, ok := errors.AsType[*ipwatch.EchoError](a.Err); !ok || e.Fault != ipwatch.FaultTimeout || !a.Local.IsValid() {
+			t.Errorf("%v from %s, want a timeout", a.Err, a.Local)
+		}
+	}
 }

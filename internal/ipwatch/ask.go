@@ -59,11 +59,12 @@ func checked(a Answer, f Family, accept []netip.Prefix) Answer {
 
 // path is where the connection of one question went. The dialer may still run when the question has ended.
 type path struct {
-	mu     sync.Mutex
-	local  netip.Addr
-	remote netip.AddrPort
-	spoke  bool   // the TLS handshake succeeded
-	issuer string // who certified the server, escaped
+	mu       sync.Mutex
+	local    netip.Addr
+	remote   netip.AddrPort
+	nameless bool   // the name is being resolved
+	spoke    bool   // the TLS handshake succeeded
+	issuer   string // who certified the server, escaped
 }
 
 func (p *path) set(c net.Conn) {
@@ -80,9 +81,24 @@ func (p *path) into(a *Answer) (spoke bool) {
 	return p.spoke
 }
 
-// trace notes a good handshake.
+// unresolved tells whether the question got no further than to its server's name.
+func (p *path) unresolved() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.nameless
+}
+
+func (p *path) resolving(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.nameless = on
+}
+
+// trace notes how far a question gets: to an address, and to a good handshake.
 func (p *path) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSStart: func(httptrace.DNSStartInfo) { p.resolving(true) },
+		DNSDone:  func(httptrace.DNSDoneInfo) { p.resolving(false) },
 		TLSHandshakeDone: func(s tls.ConnectionState, err error) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -135,12 +151,16 @@ func (d *Detector) askHTTPS(ctx context.Context, s Source, f Family) (a Answer) 
 		return http.ErrUseLastResponse
 	}}
 	addr, err := fetch(went.trace(ctx), client, u, s.Format)
-	spoke := went.into(&a)
+	spoke, unresolved := went.into(&a), went.unresolved()
 	if s.CAFile != "" || knownOperator(u.Hostname()) == "" {
 		a.Issuer = ""
 	}
 	if err != nil {
-		a.Err = classify(ctx, u.Hostname(), err, spoke)
+		e := classify(ctx, u.Hostname(), err, spoke)
+		if e.Fault == FaultTimeout && unresolved {
+			e = fault(FaultDNS, "the name %s was not resolved in time", u.Hostname())
+		}
+		a.Err = e
 		return a
 	}
 	a.Addr = addr

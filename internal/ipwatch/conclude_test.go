@@ -243,13 +243,15 @@ func TestNoRoute(t *testing.T) {
 	}
 }
 
-// TestLinkLocal4: behind a link-local address of IPv4 there may be a translator, as on some tethered phones.
-func TestLinkLocal4(t *testing.T) {
+// TestRoutedFrom: behind a link-local address of IPv4 there may be a translator, as on some tethered phones.
+func TestRoutedFrom(t *testing.T) {
 	t.Parallel()
 	d := detectorFor(t, ipwatch.DefaultPolicy(), nil)
-	d.LocalAddr = routes(map[string]string{"198.41.0.4": "169.254.7.7"})
-	if !d.Routed(ipwatch.V4) {
-		t.Error("no route")
+	d.LocalAddr = routes(map[string]string{"198.41.0.4": "169.254.7.7", "2001:503:ba3e::2:30": "2600:1f18::7"})
+	for _, f := range []ipwatch.Family{ipwatch.V4, ipwatch.V6} {
+		if !d.Routed(f) {
+			t.Errorf("no route over %s", f)
+		}
 	}
 }
 
