@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"fmt"
-	"io/fs"
 )
 
 // source is what the user wants copied, as far as the destination depends on it.
@@ -35,17 +34,6 @@ type PlaceError struct {
 }
 
 func (e *PlaceError) Error() string { return e.Dest + " " + e.Why }
-
-// stateOf is the state of what is there. A pipe or a device cannot be a destination: a file would take its place, /dev/null's too.
-func stateOf(dest string, mode fs.FileMode) (state, error) {
-	switch {
-	case mode.IsDir():
-		return isFolder, nil
-	case mode.IsRegular():
-		return isFile, nil
-	}
-	return missing, &PlaceError{dest, "is " + kindOf(mode) + ", not a file or folder"}
-}
 
 // place decides where sources go, as cp and scp do: into dest where it is a folder; else the only source becomes dest. A dest with
 // a slash at its end is a folder in any case, and made where it is missing. split parts a path into its folder and last name.

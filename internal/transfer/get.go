@@ -85,12 +85,11 @@ func (c *Client) planGet(ctx context.Context, paths []string, dest string, follo
 	at := missing
 	info, err := os.Stat(dest)
 	switch {
+	case err == nil && info.IsDir():
+		at = isFolder
 	case err == nil:
-		at, err = stateOf(dest, info.Mode())
-	case errors.Is(err, fs.ErrNotExist):
-		err = nil
-	}
-	if err != nil {
+		at = isFile
+	case !errors.Is(err, fs.ErrNotExist):
 		return nil, destination{}, err
 	}
 	d, err := place(sources, dest, at, slash, splitLocal)
@@ -284,11 +283,8 @@ func (g *getter) replace(part, rel string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if info, err := g.root.Lstat(rel); err == nil {
-		switch mode := info.Mode(); {
-		case mode.IsDir():
+		if info.IsDir() {
 			return errors.New("there is a folder of this name")
-		case !mode.IsRegular() && mode.Type() != fs.ModeSymlink:
-			return errors.New("what is there is " + kindOf(mode) + ", not a file")
 		}
 		for _, w := range g.written[identity{info.Size(), info.ModTime()}] {
 			if os.SameFile(info, w) {

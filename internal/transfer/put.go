@@ -127,13 +127,15 @@ func splitRemote(p string) (folder, name string) {
 // look finds out what is at a path of the server.
 func (c *Client) look(p string) (state, error) {
 	info, err := c.stat(p)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return missing, nil
-	}
-	if err != nil {
+	case err != nil:
 		return missing, fmt.Errorf("%s: %w", p, c.remote(err))
+	case info.IsDir():
+		return isFolder, nil
 	}
-	return stateOf(p, info.Mode())
+	return isFile, nil
 }
 
 func (u *putter) to(e entry) string { return under(u.folder, e.to) }
