@@ -171,6 +171,35 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// Ctrl-C is the remote command's, which may go on: the rule follows the address still.
+func TestFollowedAfterCtrlC(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the laptop moves between addresses of loopback, of which only Linux has many")
+	}
+	d := newDesk(t)
+	where := filepath.Join(t.TempDir(), "where")
+	s := d.connect(t, []string{demoSource + "=" + where}, d.cluster, "--", "trap '' INT; echo ready-$((6*7)); sleep 1000")
+	s.expect("ready-42")
+	s.typed("\x03")
+	s.expect(`\^C`)
+	d.set("all", "203.0.113.9")
+	followed := regexp.MustCompile(`your address is 203\.0\.113\.9 now`)
+	for n := 2; n < 60 && !followed.MatchString(s.screen()); n++ { // a change before the network is watched is none
+		if err := os.WriteFile(where, fmt.Appendf(nil, "127.0.0.%d\n", n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+	}
+	s.expect(followed.String())
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.exits(255)
+	if n := d.ours(); n != 0 {
+		t.Errorf("%d rules are left", n)
+	}
+}
+
 // Ctrl-C while it tries to come back gives up.
 func TestReconnectGivenUp(t *testing.T) {
 	d := newDesk(t)

@@ -34,7 +34,7 @@ func (v *visit) run(ctx context.Context) error {
 	v.shell = &sshsession.Terminal{In: v.In, Out: v.Out, Err: v.Err, Term: os.Getenv("TERM"), Command: v.command}
 	v.watch = newLinkWatch(v.app, v.p, v.say)
 	v.watch.cut = v.f.reconnect
-	defer v.watch.start(ctx)()
+	defer v.watch.start(context.WithoutCancel(ctx))() // Ctrl-C may be the remote command's
 	client, err := v.dial(ctx, v.p, v.f)
 	for {
 		if err != nil {
