@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/emr-accessd/emr-accessd/internal/sshsession"
@@ -92,7 +93,15 @@ func (a *app) sshArguments(ctx context.Context, p *prepared, f connectFlags) ([]
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, "-i", abs)
+		if !strings.Contains(abs, "%") {
+			args = append(args, "-i", abs)
+			continue
+		}
+		word, err := configWord(abs, runtime.GOOS) // -i takes % for a token, and finds no file with two of them
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "-o", "IdentityFile="+word)
 	}
 	if f.tty {
 		args = append(args, "-t")
