@@ -107,7 +107,7 @@ func (a *app) sshConfig(ctx context.Context, args []string, f sshConfigFlags) er
 			}
 		})
 	}
-	if err := answer.write(f.file, blocks, len(args) > 0); err != nil {
+	if err := a.oneWriter(ctx, func() error { return answer.write(f.file, blocks, len(args) > 0) }); err != nil {
 		return err
 	}
 	return a.print(answer, func(w io.Writer) {
