@@ -84,9 +84,14 @@ func TestTerminalIsLeftAsItWas(t *testing.T) {
 			s.expect(`\x1b\[\?25h.*\x1b\[\?1049l`)
 		}, 255, "is lost"},
 		{"Ctrl-C twice", []string{d.cluster, "--", "trap '' INT; echo ready-42; sleep 20"}, func(s *sitting) {
-			s.typed("\x03")
-			time.Sleep(100 * time.Millisecond) // the kernel tells two of the same signal as one
-			s.typed("\x03")
+			for deadline := time.Now().Add(patientWait); time.Now().Before(deadline); { // the kernel tells two of the same signal as one
+				s.typed("\x03")
+				select {
+				case <-s.ended:
+					return
+				case <-time.After(100 * time.Millisecond):
+				}
+			}
 		}, 130, ""},
 		{"a command with a terminal", []string{"-t", d.cluster, "--", "tty >/dev/null && echo ready-42; read line; exit 4"}, func(s *sitting) { s.typed("x\r") }, 4, ""},
 	} {
@@ -191,6 +196,27 @@ func TestFollowedAfterCtrlC(t *testing.T) {
 		time.Sleep(time.Second)
 	}
 	s.expect(followed.String())
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.exits(255)
+	if n := d.ours(); n != 0 {
+		t.Errorf("%d rules are left", n)
+	}
+}
+
+// A server that ends each session as soon as it begins is not asked again and again without a pause.
+func TestReconnectLostAtOnce(t *testing.T) {
+	w, err := newSimWorld(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	server := startSSHD(t, w, true, "ForceCommand kill -9 $PPID")
+	d := &desk{simWorld: w, server: server, path: newRoad(t, "127.0.0.1:"+server.port)}
+	s := d.connect(t, nil, "--reconnect", d.cluster)
+	s.expect("connected again after [1-9]")
+	s.expect("connected again after [2-9]")
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
