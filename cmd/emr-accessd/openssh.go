@@ -117,7 +117,7 @@ func (a *app) runChild(cmd *exec.Cmd) error {
 		defer sshsession.SaveTerminal(a.In)()
 	}
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Notify(signals, append(endings(), os.Interrupt, syscall.SIGQUIT)...)
 	defer signal.Stop(signals)
 	if err := cmd.Start(); err != nil {
 		return err

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -349,4 +351,44 @@ func TestAskedOnTheWayBack(t *testing.T) {
 	s.expect(`\(yes/no/\[fingerprint\]\)\? `)
 	s.typed("\x03")
 	s.exits(255)
+}
+
+// Under nohup a command goes on when the terminal is closed.
+func TestNohup(t *testing.T) {
+	d := newDesk(t)
+	for _, args := range [][]string{nil, {"--openssh"}} {
+		args = append([]string{"-c", `trap "" HUP; exec "$0" "$@"`, programPath(t), "connect", "--port", d.server.port, "-i", d.server.key, "-l", d.server.login}, args...)
+		cmd := exec.Command("sh", append(args, d.cluster, "--", "echo ready; read line; echo got $line")...)
+		cmd.Env = append(d.env(), "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "EMR_ACCESSD_CONFIG="+d.write(t), "EMR_ACCESSD_STATE="+filepath.Join(t.TempDir(), "state"))
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer cmd.Process.Kill() //nolint:errcheck // it has ended, unless the test has failed
+		lines := bufio.NewScanner(out)
+		if !lines.Scan() || lines.Text() != "ready" {
+			t.Fatalf("%q, %v", lines.Text(), lines.Err())
+		}
+		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(200 * time.Millisecond) // enough for one that obeys; one that is late to obey passes
+		if _, err := io.WriteString(in, "on\n"); err != nil {
+			t.Fatal(err)
+		}
+		if !lines.Scan() || lines.Text() != "got on" {
+			t.Errorf("%q: %q, %v", args, lines.Text(), lines.Err())
+		}
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
 }

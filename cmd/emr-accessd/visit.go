@@ -192,7 +192,7 @@ func passing(err error) bool {
 // the remote command, and only a second one ends the session.
 func endOn(ctx context.Context, cancel context.CancelFunc) {
 	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(told, endings()...)
 	defer signal.Stop(told)
 	select {
 	case <-ctx.Done():
