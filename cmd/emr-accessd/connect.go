@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/awsclient"
@@ -145,7 +146,12 @@ func (a *app) dial(ctx context.Context, p *prepared, f connectFlags) (*sshsessio
 	t.Env, t.SendEnv, t.SetEnv = os.Environ(), o.sendEnv, o.setEnv
 	t.KeepAlive, t.KeepAliveMisses, t.ConnectTimeout = o.alive, o.aliveMisses, o.connectTimeout
 	t.Login = a.loginTo(ctx, p, f)
-	t.Banner = func(text string) { fmt.Fprintf(a.Err, "%s\n", printable(text)) }
+	t.Banner = func(text string) {
+		a.status.clear()
+		for line := range strings.Lines(text) {
+			fmt.Fprintln(a.Err, printable(strings.TrimRight(line, "\r\n")))
+		}
+	}
 	if q, err := sshsession.OpenPrompter(); err == nil {
 		defer q.Close()
 		q.After(a.shell)

@@ -53,6 +53,9 @@ nobody, so it can also serve as ssh's KnownHostsCommand (with HostKeyAlias set t
 }
 
 func (a *app) knownHosts(cluster string, which nodeChoice) error {
+	if err := stateKnown(); err != nil {
+		return err
+	}
 	store, err := sshsession.OpenStore(a.statePath("known_hosts"))
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/emr-accessd/emr-accessd/internal/sshsession"
@@ -92,7 +93,15 @@ func (a *app) sshArguments(ctx context.Context, p *prepared, f connectFlags) ([]
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, "-i", abs)
+		if !strings.Contains(abs, "%") {
+			args = append(args, "-i", abs)
+			continue
+		}
+		word, err := configWord(abs, runtime.GOOS) // -i takes % for a token, and finds no file with two of them
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "-o", "IdentityFile="+word)
 	}
 	if f.tty {
 		args = append(args, "-t")
@@ -108,7 +117,7 @@ func (a *app) runChild(cmd *exec.Cmd) error {
 		defer sshsession.SaveTerminal(a.In)()
 	}
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Notify(signals, append(endings(), os.Interrupt, syscall.SIGQUIT)...)
 	defer signal.Stop(signals)
 	if err := cmd.Start(); err != nil {
 		return err

@@ -187,8 +187,19 @@ func (a *app) giveBack(k *keeper.Keeper, targets []keeper.Target) {
 	}
 }
 
-// statePath is a file in the state folder.
+// statePath is a file in the state folder. Where no folder is known, it is none: never one of the present folder, which may be anybody's.
 func (a *app) statePath(name string) string {
-	dir, _ := config.StateDir()
+	dir, err := config.StateDir()
+	if err != nil {
+		dir = os.DevNull
+	}
 	return filepath.Join(dir, name)
+}
+
+// stateKnown says why no state folder is known.
+func stateKnown() error {
+	if _, err := config.StateDir(); err != nil {
+		return hinted{fmt.Errorf("no place for the state folder: %w", err), exitFailed, "name one with " + config.EnvState}
+	}
+	return nil
 }

@@ -107,7 +107,7 @@ func (a *app) sshConfig(ctx context.Context, args []string, f sshConfigFlags) er
 			}
 		})
 	}
-	if err := answer.write(f.file, blocks, len(args) > 0); err != nil {
+	if err := a.oneWriter(ctx, func() error { return answer.write(f.file, blocks, len(args) > 0) }); err != nil {
 		return err
 	}
 	return a.print(answer, func(w io.Writer) {
@@ -154,6 +154,9 @@ func (answer *sshConfigAnswer) write(file string, blocks []includeBlock, keep bo
 
 // sshHosts finds the clusters and how proxy is to be called for each.
 func (a *app) sshHosts(ctx context.Context, args []string, f sshConfigFlags) ([]sshHost, error) {
+	if err := stateKnown(); err != nil { // it has the host keys
+		return nil, err
+	}
 	program, err := stableExecutable()
 	if err != nil {
 		return nil, err

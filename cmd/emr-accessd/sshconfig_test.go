@@ -2,13 +2,17 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/emr-accessd/emr-accessd/internal/config"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/emr-accessd/emr-accessd/internal/mototest"
 )
@@ -80,9 +84,9 @@ func TestSSHBlockPins(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		for _, want := range []string{"stricthostkeychecking true", "verifyhostkeydns false", "userknownhostsfile /state/known_hosts", "globalknownhostsfile /state/known_hosts",
-			"hostkeyalias j-2axxxxxxgaplf", "updatehostkeys false", "canonicalizehostname false", "proxycommand /usr/bin/emr-accessd proxy j-2AXXXXXXGAPLF"} {
-			if !strings.Contains("\n"+string(out), "\n"+want+"\n") {
+		for _, want := range []string{"stricthostkeychecking (true|yes)", "verifyhostkeydns (false|no)", "userknownhostsfile /state/known_hosts", "globalknownhostsfile /state/known_hosts",
+			"hostkeyalias j-2axxxxxxgaplf", "updatehostkeys (false|no)", "canonicalizehostname (false|no)", "proxycommand /usr/bin/emr-accessd proxy j-2AXXXXXXGAPLF"} {
+			if !regexp.MustCompile("(?m)^" + want + "\r?$").Match(out) {
 				t.Errorf("%s: not %q in\n%s", name, want, out)
 			}
 		}
@@ -186,6 +190,33 @@ func TestIncludeKeepsForeignFiles(t *testing.T) {
 }
 
 // What the command line said is said to proxy again, word by word.
+// Of several that write at once, none loses what another one has written.
+func TestIncludeWrittenAtOnce(t *testing.T) {
+	t.Setenv(config.EnvState, t.TempDir())
+	file := filepath.Join(t.TempDir(), "hosts")
+	var writers sync.WaitGroup
+	for i := range 10 {
+		writers.Go(func() {
+			block := includeBlock{fmt.Sprintf("j-%08d", i), "Host x\n"}
+			err := new(app).oneWriter(t.Context(), func() error {
+				_, err := writeInclude(file, []includeBlock{block}, true)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writers.Wait()
+	text, _, err := readInclude(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if blocks, err := parseInclude(text); err != nil || len(blocks) != 10 {
+		t.Errorf("%d of 10 blocks, %v:\n%s", len(blocks), err, text)
+	}
+}
+
 func TestFlagsArePassedOn(t *testing.T) {
 	t.Setenv("EMR_ACCESSD_CONFIG", "")
 	a := &app{}

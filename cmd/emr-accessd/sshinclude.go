@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // includeHead begins the file of `ssh-config --write`. A file that begins otherwise is somebody else's.
@@ -81,6 +85,20 @@ func mergeBlocks(old, add []includeBlock) []includeBlock {
 		}
 	}
 	return all
+}
+
+// oneWriter runs write while no other process does: each would write back what the file had before the other one.
+func (a *app) oneWriter(ctx context.Context, write func() error) (err error) {
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	lock := flock.New(store.Path("ssh-config.lock"), flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
+		return fmt.Errorf("wait for another ssh-config: %w", err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	return write()
 }
 
 // writeInclude brings the file up to date and reports whether that changed it. What it had of other clusters is

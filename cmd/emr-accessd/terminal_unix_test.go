@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,9 +88,14 @@ func TestTerminalIsLeftAsItWas(t *testing.T) {
 			s.expect(`\x1b\[\?25h.*\x1b\[\?1049l`)
 		}, 255, "is lost"},
 		{"Ctrl-C twice", []string{d.cluster, "--", "trap '' INT; echo ready-42; sleep 20"}, func(s *sitting) {
-			s.typed("\x03")
-			time.Sleep(100 * time.Millisecond) // the kernel tells two of the same signal as one
-			s.typed("\x03")
+			for deadline := time.Now().Add(patientWait); time.Now().Before(deadline); { // the kernel tells two of the same signal as one
+				s.typed("\x03")
+				select {
+				case <-s.ended:
+					return
+				case <-time.After(100 * time.Millisecond):
+				}
+			}
 		}, 130, ""},
 		{"a command with a terminal", []string{"-t", d.cluster, "--", "tty >/dev/null && echo ready-42; read line; exit 4"}, func(s *sitting) { s.typed("x\r") }, 4, ""},
 	} {
@@ -168,6 +175,56 @@ func TestReconnect(t *testing.T) {
 	s.ready()
 	s.typed("exit 5\r")
 	s.exits(5)
+	if n := d.ours(); n != 0 {
+		t.Errorf("%d rules are left", n)
+	}
+}
+
+// Ctrl-C is the remote command's, which may go on: the rule follows the address still.
+func TestFollowedAfterCtrlC(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the laptop moves between addresses of loopback, of which only Linux has many")
+	}
+	d := newDesk(t)
+	where := filepath.Join(t.TempDir(), "where")
+	s := d.connect(t, []string{demoSource + "=" + where}, d.cluster, "--", "trap '' INT; echo ready-$((6*7)); sleep 1000")
+	s.expect("ready-42")
+	s.typed("\x03")
+	s.expect(`\^C`)
+	d.set("all", "203.0.113.9")
+	followed := regexp.MustCompile(`your address is 203\.0\.113\.9 now`)
+	for n := 2; n < 60 && !followed.MatchString(s.screen()); n++ { // a change before the network is watched is none
+		if err := os.WriteFile(where, fmt.Appendf(nil, "127.0.0.%d\n", n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+	}
+	s.expect(followed.String())
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.exits(255)
+	if n := d.ours(); n != 0 {
+		t.Errorf("%d rules are left", n)
+	}
+}
+
+// A server that ends each session as soon as it begins is not asked again and again without a pause.
+func TestReconnectLostAtOnce(t *testing.T) {
+	w, err := newSimWorld(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	server := startSSHD(t, w, true, "ForceCommand kill -9 $PPID")
+	d := &desk{simWorld: w, server: server, path: newRoad(t, "127.0.0.1:"+server.port)}
+	s := d.connect(t, nil, "--reconnect", d.cluster)
+	s.expect("connected again after [1-9]")
+	s.expect("connected again after ([2-9]|[1-9][0-9])")
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.exits(255)
 	if n := d.ours(); n != 0 {
 		t.Errorf("%d rules are left", n)
 	}
@@ -296,4 +353,44 @@ func TestAskedOnTheWayBack(t *testing.T) {
 	s.expect(`\(yes/no/\[fingerprint\]\)\? `)
 	s.typed("\x03")
 	s.exits(255)
+}
+
+// Under nohup a command goes on when the terminal is closed.
+func TestNohup(t *testing.T) {
+	d := newDesk(t)
+	for _, args := range [][]string{nil, {"--openssh"}} {
+		args = append([]string{"-c", `trap "" HUP; exec "$0" "$@"`, programPath(t), "connect", "--port", d.server.port, "-i", d.server.key, "-l", d.server.login}, args...)
+		cmd := exec.Command("sh", append(args, d.cluster, "--", "echo ready; read line; echo got $line")...)
+		cmd.Env = append(d.env(), "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "EMR_ACCESSD_CONFIG="+d.write(t), "EMR_ACCESSD_STATE="+filepath.Join(t.TempDir(), "state"))
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer cmd.Process.Kill()
+		lines := bufio.NewScanner(out)
+		if !lines.Scan() || lines.Text() != "ready" {
+			t.Fatalf("%q, %v", lines.Text(), lines.Err())
+		}
+		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(200 * time.Millisecond) // enough for one that obeys; one that is late to obey passes
+		if _, err := io.WriteString(in, "on\n"); err != nil {
+			t.Fatal(err)
+		}
+		if !lines.Scan() || lines.Text() != "got on" {
+			t.Errorf("%q: %q, %v", args, lines.Text(), lines.Err())
+		}
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
 }

@@ -245,7 +245,9 @@ func (a *app) transfer(cmd *cobra.Command, verb, cluster string, f transferFlags
 	}
 	defer client.Close()
 	defer a.watchView(ctx, client, p.report)()
+	a.status.say("waiting for the node's SFTP server")
 	session, err := openTransfer(ctx, client)
+	a.status.clear()
 	if err != nil {
 		return a.lostLink(ctx, client, err)
 	}

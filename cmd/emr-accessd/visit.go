@@ -25,6 +25,7 @@ type visit struct {
 	command     string // empty for a login shell
 	interactive bool   // there is a terminal on both sides
 	watch       *linkWatch
+	brief       int // so many connections in a row were lost at once
 
 	mu  sync.Mutex
 	raw bool // the terminal passes every key on: a line ends with a carriage return too
@@ -34,16 +35,20 @@ func (v *visit) run(ctx context.Context) error {
 	v.shell = &sshsession.Terminal{In: v.In, Out: v.Out, Err: v.Err, Term: os.Getenv("TERM"), Command: v.command}
 	v.watch = newLinkWatch(v.app, v.p, v.say)
 	v.watch.cut = v.f.reconnect
-	defer v.watch.start(ctx)()
+	defer v.watch.start(context.WithoutCancel(ctx))() // Ctrl-C may be the remote command's
 	client, err := v.dial(ctx, v.p, v.f)
 	for {
 		if err != nil {
 			return err
 		}
+		begin := time.Now()
 		err = v.use(ctx, client)
 		client.Close()
 		if !v.f.reconnect || !errors.Is(err, sshsession.ErrLostLink) {
 			return err
+		}
+		if v.brief++; time.Since(begin) >= sshsession.Steady {
+			v.brief = 0
 		}
 		client, err = v.comeBack(ctx, err)
 	}
@@ -117,7 +122,8 @@ func (v *visit) say(format string, args ...any) {
 }
 
 // comeBackSteps are the pauses between tries to come back, the last one for all further ones; an event of the network ends a pause.
-// The first try is at once: most of the time the network is there again already.
+// The first try is at once, since most of the time the network is there again already; but not when connections are lost one after the
+// other as soon as they stand.
 var comeBackSteps = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second, 30 * time.Second}
 
 // comeBack connects anew after the link was lost, for as long as it takes, until the user interrupts it or something
@@ -127,6 +133,9 @@ func (v *visit) comeBack(ctx context.Context, lost error) (*sshsession.Client, e
 	v.say("connecting again; Ctrl-C gives up")
 	v.p.again = true
 	begin, told := time.Now(), ""
+	if v.brief > 1 {
+		v.pause(ctx, v.brief-2, begin)
+	}
 	for i := 0; ; i++ {
 		v.watch.calm()
 		err := v.bring(ctx, v.p)
@@ -157,14 +166,18 @@ func (v *visit) comeBack(ctx context.Context, lost error) (*sshsession.Client, e
 			told = text
 			v.say("not yet: %s", text)
 		}
-		pause := comeBackSteps[min(i, len(comeBackSteps)-1)]
-		v.status.say(fmt.Sprintf("waiting for the network, for %v", time.Since(begin).Round(time.Second)))
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		case <-v.watch.news:
-		}
-		v.status.clear()
+		v.pause(ctx, i, begin)
+	}
+}
+
+// pause waits between two tries to come back.
+func (v *visit) pause(ctx context.Context, step int, begin time.Time) {
+	v.status.say(fmt.Sprintf("waiting for the network, for %v", time.Since(begin).Round(time.Second)))
+	defer v.status.clear()
+	select {
+	case <-ctx.Done():
+	case <-time.After(comeBackSteps[min(step, len(comeBackSteps)-1)]):
+	case <-v.watch.news:
 	}
 }
 
@@ -179,7 +192,7 @@ func passing(err error) bool {
 // the remote command, and only a second one ends the session.
 func endOn(ctx context.Context, cancel context.CancelCauseFunc) {
 	told := make(chan os.Signal, 1)
-	signal.Notify(told, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(told, endings()...)
 	defer signal.Stop(told)
 	select {
 	case <-ctx.Done():

@@ -210,14 +210,16 @@ func TestDialCanceled(t *testing.T) {
 }
 
 func TestBanner(t *testing.T) {
-	target, srv := newTarget(t, "ed25519")
-	srv.banner = "Authorized use only\n"
-	target.Addr = srv.listen()
-	mustAdd(t, target.Verifier.Store, instance, sshsession.OriginConsole, srv.keys()...)
-	var got string
-	target.Banner = func(text string) { got += text }
-	mustDial(t, target)
-	if got != srv.banner {
-		t.Errorf("banner %q", got)
+	for _, times := range []int{1, 10000} { // the second is cut
+		target, srv := newTarget(t, "ed25519")
+		srv.banner = strings.Repeat("Authorized use only\n", times)
+		target.Addr = srv.listen()
+		mustAdd(t, target.Verifier.Store, instance, sshsession.OriginConsole, srv.keys()...)
+		var got string
+		target.Banner = func(text string) { got += text }
+		mustDial(t, target)
+		if got != srv.banner[:min(len(srv.banner), 64<<10)] {
+			t.Errorf("a banner of %d bytes: %.100q, %d bytes", len(srv.banner), got, len(got))
+		}
 	}
 }

@@ -131,15 +131,15 @@ func (l Login) Keys(ctx context.Context) (FoundKeys, error) {
 	var locked []OfferedKey
 	l.KeyFiles = nil
 	for _, path := range named {
-		k, err := readKeyFile(path)
+		_, err := readKeyFile(path)
 		if errors.Is(err, errNeedsPassphrase) { // good, but it tells nothing until it is opened
 			locked = append(locked, OfferedKey{Source: path, Reason: err.Error()})
 			continue
 		}
-		if err != nil {
+		if err != nil && publicOnly(path) == nil {
 			return FoundKeys{}, err
 		}
-		l.KeyFiles = append(l.KeyFiles, k.path)
+		l.KeyFiles = append(l.KeyFiles, path)
 	}
 	if len(named) > 0 {
 		l.Folder = "" // not searched when files are named

@@ -28,8 +28,8 @@ const drainWait = 250 * time.Millisecond
 // shell splits the line again.
 func JoinCommand(words []string) string { return strings.Join(words, " ") }
 
-// Exec runs a command without a terminal and returns its exit status; 128 plus its number for a signal that ended it. Standard output
-// and error stay apart. Where the status is not the command's own it is ExitFailed, with an error.
+// Exec runs a command without a terminal, the login shell where it is empty, and returns its exit status; 128 plus its number for a
+// signal that ended it. Standard output and error stay apart. Where the status is not the command's own it is ExitFailed, with an error.
 //
 // stdin may be nil. A read of stdin that is under way when the command ends goes on until it returns. What arrives on signals, which
 // may be nil, is passed on to the command; a second interrupt ends the session with status 130 and ErrInterrupted. When the
@@ -42,7 +42,11 @@ func (c *Client) Exec(ctx context.Context, command string, stdin io.Reader, stdo
 	r := newRun(c, s)
 	r.input, s.Stdout, s.Stderr = stdin, r.output(stdout), r.output(stderr)
 	go r.forward(signals)
-	return r.attend(ctx, func() error { return s.Start(command) })
+	start := s.Shell
+	if command != "" {
+		start = func() error { return s.Start(command) }
+	}
+	return r.attend(ctx, start)
 }
 
 // run is one session while it runs.

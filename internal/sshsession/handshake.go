@@ -26,7 +26,11 @@ type handshake struct {
 	asked   bool          // the login has begun
 	next    int           // index of the next key to offer
 	authErr error         // why the login ended, where it did not work
+	shown   int           // bytes of banners
 }
+
+// maxBanner bounds what a server may have shown before the login, in bytes; the rest is dropped. Real ones fill a screen.
+const maxBanner = 64 << 10
 
 func (h *handshake) run(ctx context.Context, raw net.Conn, limit *stopwatch) (*Client, error) {
 	conn := &countingConn{Conn: raw}
@@ -41,7 +45,9 @@ func (h *handshake) run(ctx context.Context, raw net.Conn, limit *stopwatch) (*C
 		HostKeyCallback:   func(_ string, _ net.Addr, key ssh.PublicKey) error { return h.checkHostKey(key) },
 		AuthCallback:      h.nextKey,
 		BannerCallback: func(text string) error {
-			if h.target.Banner != nil {
+			text = text[:min(len(text), maxBanner-h.shown)]
+			h.shown += len(text)
+			if h.target.Banner != nil && text != "" {
 				h.target.Banner(text)
 			}
 			return nil

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -34,6 +35,26 @@ type keyFile struct {
 	cert     *ssh.Certificate
 	certFile string
 	note     string // why the certificate next to it is not used
+
+	elsewhere bool // only the public key is here: the agent has the other part, such as one on a token
+}
+
+// publicOnly is the key of a public key file, or of a name that has none but such a file beside it (NAME.pub): as with OpenSSH, it picks
+// a key of the agent. Nil if it is neither.
+func publicOnly(path string) *keyFile {
+	pub := readPublic(path)
+	if _, err := os.Stat(path); pub == nil && errors.Is(err, fs.ErrNotExist) {
+		pub = readPublic(path + ".pub")
+	}
+	if pub == nil {
+		return nil
+	}
+	return &keyFile{path: path, pub: plainKey(pub), elsewhere: true}
+}
+
+// errElsewhere says that a public key was named, and no agent has the private one.
+func errElsewhere(path string) error {
+	return fmt.Errorf("%s is a public key, and no agent holds the private one; give the private key file, or load it: ssh-add", path)
 }
 
 // errNeedsPassphrase says that a key file does not even tell its public key without the passphrase.

@@ -27,7 +27,7 @@ const (
 type Login struct {
 	// User is the account, on EMR always "hadoop" unless Kerberos or LDAP is set up.
 	User string
-	// KeyFiles are private key files that the user named.
+	// KeyFiles are private key files that the user named. A public one picks a key of the agent; so it does among Files.
 	KeyFiles []string
 	// Files are further private key files, such as those of an ssh configuration. One that cannot be used is passed over.
 	Files []string
@@ -147,8 +147,11 @@ func (l Login) keys(ctx context.Context, pause func() func()) (*keyring, error) 
 	r.addAgent(agentKeys, matches)
 	r.addFiles(ctx, slices.Concat(further, folder), ask, matches)
 	for _, k := range further {
-		r.addAgent(agentKeys, func(pub ssh.PublicKey) bool { return bytes.Equal(plainKey(pub).Marshal(), k.pub.Marshal()) })
+		r.addAgent(agentKeys, k.is)
 		r.addFile(ctx, k, ask)
+		if k.elsewhere && !holds(agentKeys, k) {
+			r.skip(k.path, errors.New("only its public key is here, and no agent holds the private one"))
+		}
 	}
 	if !l.Only {
 		r.addAgent(agentKeys, all)
@@ -177,7 +180,7 @@ func (l Login) WantedFile() string {
 		files = append(files, r.search(l.Folder, want)...)
 	}
 	for _, k := range files {
-		if bytes.Equal(k.pub.Marshal(), want.Marshal()) {
+		if k.is(want) && !k.elsewhere {
 			return k.path
 		}
 	}
@@ -202,9 +205,25 @@ func plainKey(pub ssh.PublicKey) ssh.PublicKey {
 	return pub
 }
 
+// is reports whether a key, or the one that a certificate is about, is this one.
+func (k *keyFile) is(pub ssh.PublicKey) bool {
+	return bytes.Equal(plainKey(pub).Marshal(), k.pub.Marshal())
+}
+
+// holds reports whether an agent has the key.
+func holds(agentKeys []agentKey, k *keyFile) bool {
+	return slices.ContainsFunc(agentKeys, func(a agentKey) bool { return k.is(a.pub) })
+}
+
 // addNamed adds a file that the user named. Where the agent holds the same key, the agent signs.
 func (r *keyring) addNamed(ctx context.Context, path string, agentKeys []agentKey, ask passphraseFunc) error {
 	k, err := readKeyFile(path)
+	if public := publicOnly(path); err != nil && public != nil {
+		if !holds(agentKeys, public) {
+			return errElsewhere(path)
+		}
+		k, err = public, nil
+	}
 	if errors.Is(err, errNeedsPassphrase) {
 		if _, err = k.unlock(ctx, ask); err == nil {
 			k.useCertificate(k.path + "-cert.pub")
@@ -213,7 +232,7 @@ func (r *keyring) addNamed(ctx context.Context, path string, agentKeys []agentKe
 	if err != nil {
 		return err
 	}
-	r.addAgent(agentKeys, func(pub ssh.PublicKey) bool { return bytes.Equal(plainKey(pub).Marshal(), k.pub.Marshal()) })
+	r.addAgent(agentKeys, k.is)
 	r.addFile(ctx, k, ask)
 	return nil
 }
@@ -227,6 +246,9 @@ func (r *keyring) addFiles(ctx context.Context, files []*keyFile, ask passphrase
 }
 
 func (r *keyring) addFile(ctx context.Context, k *keyFile, ask passphraseFunc) {
+	if k.elsewhere {
+		return
+	}
 	for _, c := range r.certs {
 		if k.cert == nil && bytes.Equal(c.Key.Marshal(), k.pub.Marshal()) {
 			k.useCertificate(c.file)
@@ -248,7 +270,10 @@ func (r *keyring) addFile(ctx context.Context, k *keyFile, ask passphraseFunc) {
 func (r *keyring) further(paths []string) (found []*keyFile) {
 	for _, path := range paths {
 		k, err := readKeyFile(path)
+		public := publicOnly(path)
 		switch {
+		case err != nil && public != nil:
+			found = append(found, public)
 		case errors.Is(err, errNeedsPassphrase):
 			r.skip(path, fmt.Errorf("%w; name it with -i to use it", err))
 		case err != nil:

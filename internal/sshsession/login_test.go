@@ -61,6 +61,10 @@ func TestOrderOfKeys(t *testing.T) {
 	furtherPath := writeKey(t, t.TempDir(), "further", openSSH(t, further))
 	names[ssh.FingerprintSHA256(publicKey(t, further))] = "further"
 	files := []string{filepath.Join(folder, "missing"), furtherPath}
+	public := t.TempDir() // whose private keys the agent has alone
+	furtherPublic := writeKey(t, public, "further.pub", []byte(authorized(publicKey(t, further))+" me"))
+	namedPublic := writeKey(t, public, "named.pub", []byte(authorized(publicKey(t, named))))
+	both := []agent.AddedKey{other, {PrivateKey: further, Comment: "further"}, {PrivateKey: named, Comment: "named"}}
 
 	tests := []struct {
 		name  string
@@ -83,6 +87,10 @@ func TestOrderOfKeys(t *testing.T) {
 		{"only, and no file is named", sshsession.Login{Folder: folder, Only: true}, []agent.AddedKey{other}, []string{"id_ed25519", "id_ecdsa"}},
 		{"only, and the agent holds the file's key", sshsession.Login{Files: files, Only: true}, []agent.AddedKey{other, {PrivateKey: further, Comment: "further"}},
 			[]string{"further"}},
+		{"a public file, only", sshsession.Login{Files: []string{furtherPublic}, Only: true}, both, []string{"further"}},
+		{"a name with a public file alone, only", sshsession.Login{Files: []string{filepath.Join(public, "further")}, Only: true}, both, []string{"further"}},
+		{"a public file whose key nobody has", sshsession.Login{Files: []string{furtherPublic, furtherPath}, Only: true}, []agent.AddedKey{other}, []string{"further"}},
+		{"a named public file", sshsession.Login{KeyFiles: []string{namedPublic}}, both, []string{"named", "agent's other", "further"}},
 		{"the further file is the wanted one", sshsession.Login{Folder: folder, Files: []string{furtherPath, filepath.Join(folder, "cluster.pem")}, WantPublicKey: authorized(want)}, nil,
 			[]string{"cluster.pem", "further", "id_ed25519", "id_ecdsa"}},
 	}

@@ -19,6 +19,9 @@ const (
 	// LinkPatience is how long [Link.Dial] waits for a lost link to come back. Changing the network takes a few seconds, and after this
 	// a browser's user has pressed reload.
 	LinkPatience = 20 * time.Second
+	// Steady is how long a connection must have stood for its loss to be one of the network. One that is lost sooner, again and again,
+	// is ended by something else, and connecting at once each time would ask AWS without an end.
+	Steady = 10 * time.Second
 	// slowAfter is when a connection onwards that is not answered makes the link be looked at: the usual keepalives take longer.
 	slowAfter = ProbeWait
 )
@@ -88,6 +91,7 @@ func (l *Link) Nudge() {
 // Run keeps the link until the context ends, which is no error, or until there is no hope ([Link.Final]). Then it closes the connection.
 func (l *Link) Run(ctx context.Context) error {
 	c, _ := l.state()
+	began, brief := time.Now(), 0 // of the connection; how many in a row were lost at once
 	for {
 		if !l.attend(ctx, c) {
 			l.set(nil, net.ErrClosed)
@@ -103,7 +107,13 @@ func (l *Link) Run(ctx context.Context) error {
 		if l.Lost != nil {
 			l.Lost(lost)
 		}
-		began := time.Now()
+		if brief++; time.Since(began) >= Steady {
+			brief = 0
+		}
+		began = time.Now()
+		if brief > 1 {
+			l.wait(ctx, backoff(brief-1))
+		}
 		next, err := l.again(ctx)
 		if err != nil || next == nil {
 			l.set(nil, errors.Join(err, net.ErrClosed))
@@ -114,6 +124,7 @@ func (l *Link) Run(ctx context.Context) error {
 		if l.Back != nil {
 			l.Back(c, time.Since(began))
 		}
+		began = time.Now()
 	}
 }
 
@@ -211,17 +222,27 @@ func (l *Link) again(ctx context.Context) (*Client, error) {
 		if l.Failed != nil {
 			l.Failed(err, wait)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		nudged := l.wait(ctx, wait)
+		if ctx.Err() != nil {
 			return nil, nil
-		case <-timer.C:
-		case <-l.nudge:
-			timer.Stop()
+		}
+		if nudged {
 			attempt = 0
 		}
 	}
+}
+
+// wait waits for a time, for the context, or for a nudge, which it reports.
+func (l *Link) wait(ctx context.Context, d time.Duration) (nudged bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-l.nudge:
+		return true
+	}
+	return false
 }
 
 func (l *Link) set(c *Client, err error) {

@@ -138,6 +138,7 @@ func TestLinkComesBack(t *testing.T) {
 			if err := n.ask(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(sshsession.Steady)
 			n.end().Close()
 		}
 		if err := n.ask(t.Context()); err != nil {
@@ -146,6 +147,34 @@ func TestLinkComesBack(t *testing.T) {
 		n.stop()
 		if len(n.lost) != 3 || len(n.back) != 3 || !errors.Is(n.lost[0], sshsession.ErrLostLink) || n.back[2] != 0 {
 			t.Errorf("lost %v, back %v", n.lost, n.back)
+		}
+	})
+}
+
+// A link that is lost as soon as it stands is not made again and again without a pause: each time asks AWS.
+func TestLinkLostAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newLane(t, nil)
+		lose := func() {
+			if err := n.ask(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			n.end().Close()
+			synctest.Wait()
+		}
+		for range 5 {
+			lose()
+		}
+		if err := n.ask(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(sshsession.Steady)
+		lose()
+		n.stop()
+		for i, want := range []time.Duration{0, 1, 2, 4, 8, 0} {
+			if want *= time.Second; n.back[i] < want*3/4 || n.back[i] > want*5/4 {
+				t.Errorf("away for %v, want some %v", n.back[i], want)
+			}
 		}
 	})
 }
