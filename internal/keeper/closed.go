@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -73,7 +72,7 @@ func (c Closed) NewRule() sgsync.NewRule {
 	return n
 }
 
-// SaveClosed writes a record that only the user can read, and returns when it is on disk.
+// SaveClosed writes a record that only the user can read, and returns when it is on disk, its name too. The caller holds the lock.
 func (s *Store) SaveClosed(c Closed) error {
 	if !ruleForm.MatchString(c.ID) {
 		return fmt.Errorf("%q is not the id of a rule", c.ID)
@@ -85,17 +84,7 @@ func (s *Store) SaveClosed(c Closed) error {
 	if _, err := ParseClosed(data); err != nil {
 		return err // what cannot be read back is no record
 	}
-	f, err := os.CreateTemp(s.dir, ".state-*") // mode 0600; tidied with the others when the process is killed
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // fails once it is renamed, and that is meant
-	_, err = f.Write(append(data, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), s.Path(closedPrefix+c.ID+".json"))
-	}
-	return err
+	return s.replace(closedPrefix+c.ID+".json", append(data, '\n'))
 }
 
 // Closed reads the record of a rule.
