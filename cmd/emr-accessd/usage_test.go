@@ -2,11 +2,13 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/emr-accessd/emr-accessd/internal/sshsession"
+	"github.com/spf13/pflag"
 )
 
 // told runs the program, and returns its exit code and what it says of a failure.
@@ -20,6 +22,26 @@ func told(t *testing.T, args ...string) (int, string) {
 	var out, errs strings.Builder
 	code := run(t.Context(), args, streams{In: null, Out: &out, Err: &errs})
 	return code, errs.String()
+}
+
+// Flags that --help leaves out are told in the documentation of the keys that they stand for.
+func TestHiddenFlagsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hidden := 0
+	newRoot(&app{}).PersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			return
+		}
+		if hidden++; !regexp.MustCompile("`--" + f.Name + "[` =]").Match(text) {
+			t.Errorf("docs/configuration.md does not name --%s", f.Name)
+		}
+	})
+	if hidden == 0 {
+		t.Error("no flag is hidden")
+	}
 }
 
 // A wrong command line is told in the words of this program, without those of its libraries.

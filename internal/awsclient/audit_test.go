@@ -71,7 +71,7 @@ func TestSimSecondAddress(t *testing.T) {
 	})
 }
 
-// Where several interfaces have addresses, the first of the first one counts.
+// The first address of the first interface counts: the groups that are looked after are on that one.
 func TestNodeAddresses(t *testing.T) {
 	second := `<privateIpAddressesSet><item/><item><privateIpAddress>10.0.0.2</privateIpAddress><association><publicIp>192.0.2.2</publicIp></association></item></privateIpAddressesSet>`
 	for body, want := range map[string]string{
@@ -79,7 +79,9 @@ func TestNodeAddresses(t *testing.T) {
 		`<networkInterfaceSet><item>` + second + `</item></networkInterfaceSet>`:                                 "192.0.2.2",
 		`<networkInterfaceSet><item><attachment><deviceIndex>1</deviceIndex></attachment><association><publicIp>192.0.2.3</publicIp></association></item><item><attachment><deviceIndex>0</deviceIndex></attachment>` +
 			second + `</item></networkInterfaceSet>`: "192.0.2.2",
-		`<networkInterfaceSet><item><association><publicIp>x</publicIp></association></item><item/></networkInterfaceSet>`: "invalid IP",
+		`<networkInterfaceSet><item><attachment><deviceIndex>0</deviceIndex></attachment></item><item><attachment><deviceIndex>1</deviceIndex></attachment>` +
+			second + `</item></networkInterfaceSet>`: "invalid IP",
+		`<networkInterfaceSet><item><privateIpAddressesSet><item><association><publicIp>x</publicIp></association></item><item><association/></item></privateIpAddressesSet></item><item/></networkInterfaceSet>`: "invalid IP",
 	} {
 		client := open(t, newCanned().on("DescribeInstances", xmlAnswer(`<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-000000000000000b1</instanceId>`+
 			`<instanceState><code>16</code><name>running</name></instanceState>`+body+`</item></instancesSet></item></reservationSet></DescribeInstancesResponse>`)))

@@ -97,7 +97,7 @@ func (n *Node) describe(i ec2types.Instance) {
 	for _, g := range i.SecurityGroups {
 		n.Groups = append(n.Groups, aws.ToString(g.GroupId))
 	}
-	for _, ni := range slices.SortedStableFunc(slices.Values(i.NetworkInterfaces), byDevice) {
+	for k, ni := range slices.SortedStableFunc(slices.Values(i.NetworkInterfaces), byDevice) {
 		for _, g := range ni.Groups {
 			n.Groups = append(n.Groups, aws.ToString(g.GroupId))
 		}
@@ -106,7 +106,9 @@ func (n *Node) describe(i ec2types.Instance) {
 				n.V6 = addr(a.Ipv6Address)
 			}
 		}
-		n.public(ni.Association)
+		if k > 0 {
+			continue // EMR's groups are on the first one; what another one lets in says nothing of a rule there
+		}
 		for _, a := range ni.PrivateIpAddresses {
 			n.public(a.Association)
 		}

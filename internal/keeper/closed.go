@@ -72,7 +72,7 @@ func (c Closed) NewRule() sgsync.NewRule {
 	return n
 }
 
-// SaveClosed writes a record that only the user can read, and returns when it is on disk. The caller holds the lock.
+// SaveClosed writes a record that only the user can read, and returns when it is on disk, its name too. The caller holds the lock.
 func (s *Store) SaveClosed(c Closed) error {
 	if !ruleForm.MatchString(c.ID) {
 		return fmt.Errorf("%q is not the id of a rule", c.ID)

@@ -3,6 +3,7 @@ package keeper_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -174,6 +175,52 @@ func TestClonedDisk(t *testing.T) {
 		l.want("changes", did(l.good(keeper.Request{})), "j-1 sg-1 keep 192.0.2.1/32")
 		l.want("writes", writes(l.took()))
 	})
+}
+
+// A read that is stale shows a rule where it was before our own move. That is no copy of the disk, also where the state has lost
+// where it was: damaged before the move, or as a round that was killed after it leaves it.
+func TestStaleReadIsNoClone(t *testing.T) {
+	for name, forget := range map[string]func(l *lab, moved bool){
+		"damaged": func(l *lab, moved bool) {
+			if !moved {
+				if err := os.WriteFile(l.Store.Path("state.json"), []byte("{"), 0o600); err != nil {
+					l.Fatal(err)
+				}
+			}
+		},
+		"killed": func(l *lab, moved bool) {
+			st := l.state()
+			if moved {
+				st.Rules = nil
+			}
+			if err := l.Store.Save(st); err != nil {
+				l.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLab(t, func(l *lab) {
+				l.world.lag = 9 * time.Second
+				l.good(keeper.Request{})
+				key := l.key()
+				time.Sleep(time.Minute)
+				forget(l, false)
+				l.v4(at(office))
+				l.good(keeper.Request{})
+				forget(l, true)
+				for range 4 {
+					time.Sleep(4 * time.Second)
+					for _, w := range l.good(keeper.Request{}).Warnings {
+						t.Error(w)
+					}
+				}
+				if l.key() != key {
+					t.Error("another installation")
+				}
+				l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
+			})
+		})
+	}
 }
 
 // Two copies of one disk that both work end with an id and a rule each.

@@ -42,9 +42,15 @@ func (m Remembered) left(at Place, now time.Time) map[string]time.Time {
 func (r *round) cloned(raw sgsync.View, me sgsync.Me) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	// A read may show a rule where it was before our own move of a moment ago, and the memory may lack that place: it was lost with a
+	// damaged state, or the round that moved the rule was killed.
+	recent := sgsync.Recent(r.st.Journal, raw.Sent)
 	for _, rule := range raw.Rules {
 		mem, ok := r.st.Rules[rule.ID]
 		if !ok || !settled(rule, me, raw.AWS) || len(mem.CIDRs) == 0 || slices.Contains(mem.CIDRs, rule.CIDR) {
+			continue
+		}
+		if slices.ContainsFunc(recent, func(w sgsync.Write) bool { return w.Do == sgsync.Move && w.ID == rule.ID }) {
 			continue
 		}
 		r.warn("rule %s was moved to %s in the name of this installation, but not by it: was this disk copied to another computer? This installation takes a new id.", rule.ID, rule.CIDR)

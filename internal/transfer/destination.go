@@ -1,7 +1,9 @@
 package transfer
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 )
 
 // source is what the user wants copied, as far as the destination depends on it.
@@ -34,6 +36,17 @@ type PlaceError struct {
 }
 
 func (e *PlaceError) Error() string { return e.Dest + " " + e.Why }
+
+// notPlain is why a device, a pipe or a socket is no destination. A file gets its name when it is whole, so it would take the place
+// of one: nobody means that, and root would have no /dev/null any more.
+const notPlain = "is no plain file, and is not replaced"
+
+var errSpecial = errors.New("there is something of this name that is no plain file, and is not replaced")
+
+// special reports whether something is a device, a pipe or a socket. (What Windows keeps in a cloud is irregular, and a file all the same.)
+func special(info fs.FileInfo) bool {
+	return info.Mode()&(fs.ModeDevice|fs.ModeCharDevice|fs.ModeNamedPipe|fs.ModeSocket) != 0
+}
 
 // place decides where sources go, as cp and scp do: into dest where it is a folder; else the only source becomes dest. A dest with
 // a slash at its end is a folder in any case, and made where it is missing. split parts a path into its folder and last name.

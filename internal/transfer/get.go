@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,6 +88,8 @@ func (c *Client) planGet(ctx context.Context, paths []string, dest string, follo
 	switch {
 	case err == nil && info.IsDir():
 		at = isFolder
+	case err == nil && (special(info) || ownStream(dest)):
+		return nil, destination{}, &PlaceError{dest, notPlain + "; - is standard output"}
 	case err == nil:
 		at = isFile
 	case !errors.Is(err, fs.ErrNotExist):
@@ -104,6 +107,13 @@ func (c *Client) planGet(ctx context.Context, paths []string, dest string, follo
 	}
 	p.sort()
 	return p, d, nil
+}
+
+// ownStream reports whether a path is a name of what this process reads or writes, such as /dev/stdout: to replace it would take it
+// from all programs.
+func ownStream(dest string) bool {
+	to, err := os.Readlink(dest)
+	return err == nil && strings.HasPrefix(to, "/proc/")
 }
 
 // sources looks at what is to be copied.
@@ -285,6 +295,9 @@ func (g *getter) replace(part, rel string) error {
 	if info, err := g.root.Lstat(rel); err == nil {
 		if info.IsDir() {
 			return errors.New("there is a folder of this name")
+		}
+		if special(info) {
+			return errSpecial
 		}
 		for _, w := range g.written[identity{info.Size(), info.ModTime()}] {
 			if os.SameFile(info, w) {

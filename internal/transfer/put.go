@@ -134,6 +134,8 @@ func (c *Client) look(p string) (state, error) {
 		return missing, fmt.Errorf("%s: %w", p, c.remote(err))
 	case info.IsDir():
 		return isFolder, nil
+	case special(info):
+		return missing, &PlaceError{p, notPlain}
 	}
 	return isFile, nil
 }
@@ -253,7 +255,7 @@ func (c *Client) store(ctx context.Context, to string, note func(int), fill func
 	if n, err = fill(ctx, dst, part); err != nil {
 		return n, "", c.full(err, folder)
 	}
-	if err = c.complete(dst, part, n, finish); err != nil {
+	if err = c.complete(dst, part, to, n, finish); err != nil {
 		return n, "", c.full(err, folder)
 	}
 	if ctx.Err() != nil {
@@ -262,9 +264,9 @@ func (c *Client) store(ctx context.Context, to string, note func(int), fill func
 	return n, "", c.replace(part, to)
 }
 
-// complete closes a part, checks its size and does what else must be done before it gets its name, all at a time.
-func (c *Client) complete(dst *sftp.File, part string, size int64, finish func(part string) error) error {
-	var errs [3]error
+// complete closes a part, checks its size and whose name it gets, and does what else must be done before that, all at a time.
+func (c *Client) complete(dst *sftp.File, part, to string, size int64, finish func(part string) error) error {
+	var errs [4]error
 	var group sync.WaitGroup
 	group.Go(func() { errs[0] = finish(part) })
 	group.Go(func() {
@@ -274,6 +276,11 @@ func (c *Client) complete(dst *sftp.File, part string, size int64, finish func(p
 			errs[1] = fmt.Errorf("look at what was sent: %w", c.remote(err))
 		case info.Size() != size:
 			errs[1] = fmt.Errorf("%d bytes were sent, and the node has %d", size, info.Size())
+		}
+	})
+	group.Go(func() {
+		if info, err := c.lstat(to); err == nil && special(info) { // what cannot be looked at is for the rename to tell
+			errs[3] = errSpecial
 		}
 	})
 	group.Wait()
