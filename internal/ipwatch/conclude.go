@@ -30,7 +30,7 @@ func (d *Detector) ConcludeFor(o Observation, nodes, standIns []netip.Addr) Verd
 	v = decide(d.Policy, o.Family, o.Answers)
 	switch {
 	case o.Absent && o.Family == V6:
-		v = Verdict{Family: V6, State: Absent, Why: fmt.Sprintf("This computer has no %s here: no route and no address.", V6.label())}
+		v = Verdict{Family: V6, State: Absent, Why: fmt.Sprintf("This computer has no %s here: no interface has an address that leads out.", V6.label())}
 	case o.NoRoute:
 		v = Verdict{Family: o.Family, State: Offline, Why: fmt.Sprintf("There is no route to the internet over %s.", o.Family.label())}
 	case v.State == Confirmed:

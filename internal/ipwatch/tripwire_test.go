@@ -224,6 +224,38 @@ func TestTripwireRests(t *testing.T) {
 	})
 }
 
+// TestTripwireReturns: a route that comes back without a word is found at the next interval, and so is one who rests for
+// his lies when his time is over, with nobody else to ask.
+func TestTripwireReturns(t *testing.T) {
+	t.Parallel()
+	in(t, func(t *testing.T, w *world) {
+		w.start()
+		for range 20 {
+			w.set(func() { w.noRoute = true })
+			time.Sleep(2*time.Minute + rand.N(time.Minute))
+			w.since()
+			w.set(func() { w.noRoute = false })
+			time.Sleep(33 * time.Second)
+			if asked, _ := w.since(); len(asked) == 0 {
+				t.Fatal("no look within 33 s after the route came back")
+			}
+		}
+	})
+	in(t, func(t *testing.T, w *world) {
+		w.wire.STUN, w.wire.DNS, w.wire.Slow = w.wire.STUN[:1], nil, nil
+		w.says["stun a"] = rotating
+		w.evidence().start()
+		time.Sleep(10 * time.Minute)
+		for range 20 {
+			w.since()
+			time.Sleep(12 * time.Minute)
+			if asked, _ := w.since(); len(asked) == 0 || len(asked) > 10 {
+				t.Fatalf("%d looks in 12 minutes", len(asked))
+			}
+		}
+	})
+}
+
 func TestTripwireEvents(t *testing.T) {
 	t.Parallel()
 	if _, err := (&ipwatch.Tripwire{DNS: []ipwatch.Prober{&ipwatch.STUN{}}}).Events(t.Context()); err == nil || !strings.Contains(err.Error(), "stun under [address]") {

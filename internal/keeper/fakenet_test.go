@@ -30,8 +30,8 @@ type sight struct {
 	addr  string
 }
 
-// away is a laptop without a route.
-const away ipwatch.State = "away"
+// away is a laptop without a route, off a family that the configuration turns off.
+const away, off ipwatch.State = "away", "off"
 
 func at(addr string) sight { return sight{ipwatch.Confirmed, addr} }
 
@@ -72,6 +72,9 @@ func (n *network) Observe(ctx context.Context, f ipwatch.Family) ipwatch.Observa
 	}
 	if s.state == away {
 		return ipwatch.Observation{Family: f, NoRoute: true, At: time.Now()}
+	}
+	if s.state == off {
+		return ipwatch.Observation{Family: f, Setting: ipwatch.Setting{Mode: ipwatch.ModeOff}, At: time.Now()}
 	}
 	a := ipwatch.Answer{Source: ipwatch.Source{Name: string(s.state)}}
 	if s.state == ipwatch.Confirmed {

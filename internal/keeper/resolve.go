@@ -251,8 +251,9 @@ func (r *round) ask(ctx context.Context, six bool) (anew bool) {
 		r.obs6 = ipwatch.Observation{Family: ipwatch.V6}
 	}
 	r.obs4 = r.Watch.Observe(ctx4, ipwatch.V4)
-	patience := time.AfterFunc(PatienceV6, cancel6)
-	defer patience.Stop()
+	if !r.obs4.NoRoute && r.obs4.Setting.Mode != ipwatch.ModeOff { // else nothing waits for IPv6 but what needs it
+		defer time.AfterFunc(PatienceV6, cancel6).Stop()
+	}
 	wg.Wait()
 	close(done)
 	r.miles.known = time.Now()

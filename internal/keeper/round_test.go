@@ -242,6 +242,19 @@ func TestSlowIPv6(t *testing.T) {
 	})
 }
 
+// Where IPv4 asks nobody, nothing waits for IPv6 but IPv6 itself: a far-away network has the time that it needs.
+func TestSlowIPv6Alone(t *testing.T) {
+	for _, four := range []sight{{state: away}, {state: off}} {
+		inLab(t, func(l *lab) {
+			l.world.cluster("j-1", "sg-1", "203.0.113.10", "2001:db8:1::10")
+			l.v4(four)
+			l.net.be(ipwatch.V6, at("2001:db8::1"))
+			l.net.delay(ipwatch.V6, 2*keeper.PatienceV6)
+			l.want("changes", did(l.good(keeper.Request{})), "j-1 sg-1 add 2001:db8::1/128")
+		})
+	}
+}
+
 // A family that is gone for ten minutes is given up, not sooner: a train has tunnels.
 func TestAbsentFamily(t *testing.T) {
 	inLab(t, func(l *lab) {
