@@ -72,7 +72,14 @@ The exit status is the remote one, or 255 for a failure of the connection itself
 				return err
 			}
 			cluster, command := "", args
-			if len(args) > 0 && cmd.ArgsLenAtDash() != 0 {
+			before := len(args) // the dashes
+			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
+				before = dash
+			}
+			if before > 1 { // its flags may have been taken for ours, and another command would be run
+				return hinted{usageError{errors.New("a command stands behind --"), ""}, exitUsage, "put -- between the cluster and the command: " + cmd.CommandPath() + " CLUSTER -- COMMAND…"}
+			}
+			if before == 1 {
 				cluster, command = args[0], args[1:]
 			}
 			if err := f.checkSession(cmd, command, a.onTerminal()); err != nil {
