@@ -179,7 +179,9 @@ func nodeAddress(t keeper.TargetReport, target keeper.Target, which nodeChoice, 
 	port := strconv.Itoa(target.Port)
 	if host != "" {
 		if h, p, err := net.SplitHostPort(host); err == nil {
-			host, port = h, p
+			host, port = h, cmp.Or(p, port)
+		} else {
+			host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]") // of an IPv6 address without a port
 		}
 		return node, net.JoinHostPort(host, port), nil
 	}

@@ -82,3 +82,15 @@ func TestPickNode(t *testing.T) {
 		t.Errorf("a long list: %s", got)
 	}
 }
+
+// --host takes an address with and without a port, of both families.
+func TestHostFlag(t *testing.T) {
+	for host, want := range map[string]string{
+		"198.51.100.9": "198.51.100.9:22", "198.51.100.9:2222": "198.51.100.9:2222", "198.51.100.9:": "198.51.100.9:22", "node.lab": "node.lab:22",
+		"2001:db8::9": "[2001:db8::9]:22", "[2001:db8::9]": "[2001:db8::9]:22", "[2001:db8::9]:2222": "[2001:db8::9]:2222",
+	} {
+		if _, got, err := nodeAddress(keeper.TargetReport{}, keeper.Target{Port: 22}, nodeChoice{}, host); got != want || err != nil {
+			t.Errorf("--host %s: %s, %v, want %s", host, got, err, want)
+		}
+	}
+}
