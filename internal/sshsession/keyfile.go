@@ -44,7 +44,8 @@ type keyFile struct {
 func publicOnly(path string) *keyFile {
 	pub := readPublic(path)
 	if _, err := os.Stat(path); pub == nil && errors.Is(err, fs.ErrNotExist) {
-		pub = readPublic(path + ".pub")
+		path += ".pub"
+		pub = readPublic(path)
 	}
 	if pub == nil {
 		return nil
