@@ -75,7 +75,7 @@ func (c corpus) give() error {
 // keep keeps the shortest of the inputs that Go has.
 func (c corpus) keep() error {
 	files, err := os.ReadDir(c.cache)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // there is none where nothing was found
 		return err
 	}
 	var entries [][]byte
@@ -105,9 +105,9 @@ func join(entries [][]byte) []byte {
 	return text
 }
 
-// split takes entries apart. Lines before the first are none.
+// split takes entries apart. Lines before the first are none. Git on Windows may end lines in its own way; in an entry all is quoted.
 func split(text []byte) (entries [][]byte) {
-	for line := range bytes.Lines(text) {
+	for line := range bytes.Lines(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))) {
 		switch {
 		case string(line) == entryHead:
 			entries = append(entries, slices.Clone(line))

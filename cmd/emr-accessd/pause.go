@@ -99,6 +99,7 @@ itself within a minute.`,
 			}
 			a.status.say(roundUnderWay)
 			was, err := k.Store.Resume(cmd.Context())
+			a.status.clear()
 			if err != nil {
 				return err
 			}

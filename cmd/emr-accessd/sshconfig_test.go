@@ -189,7 +189,6 @@ func TestIncludeKeepsForeignFiles(t *testing.T) {
 	}
 }
 
-// What the command line said is said to proxy again, word by word.
 // Of several that write at once, none loses what another one has written.
 func TestIncludeWrittenAtOnce(t *testing.T) {
 	t.Setenv(config.EnvState, t.TempDir())
@@ -217,6 +216,7 @@ func TestIncludeWrittenAtOnce(t *testing.T) {
 	}
 }
 
+// What the command line said is said to proxy again, word by word.
 func TestFlagsArePassedOn(t *testing.T) {
 	t.Setenv("EMR_ACCESSD_CONFIG", "")
 	a := &app{}

@@ -44,7 +44,8 @@ type keyFile struct {
 func publicOnly(path string) *keyFile {
 	pub := readPublic(path)
 	if _, err := os.Stat(path); pub == nil && errors.Is(err, fs.ErrNotExist) {
-		pub = readPublic(path + ".pub")
+		path += ".pub"
+		pub = readPublic(path)
 	}
 	if pub == nil {
 		return nil
@@ -93,7 +94,7 @@ func readKeyFile(path string) (*keyFile, error) {
 }
 
 func readPrivate(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openPlain(path)
 	if err != nil {
 		return nil, fmt.Errorf("private key: %w", err)
 	}
@@ -118,6 +119,18 @@ func readPrivate(path string) ([]byte, error) {
 	return data, nil
 }
 
+// openPlain opens a file for reading. A named pipe would wait for a writer, and so for ever.
+func openPlain(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	return os.Open(path)
+}
+
 // explainFormat names the formats that cannot be used, with the command that converts them.
 func explainFormat(path string, data []byte) error {
 	if bytes.HasPrefix(data, []byte("PuTTY-User-Key-File-")) {
@@ -140,7 +153,7 @@ func explainFormat(path string, data []byte) error {
 
 // readPublic reads a public key or certificate file; nil if there is none that is good.
 func readPublic(path string) ssh.PublicKey {
-	f, err := os.Open(path)
+	f, err := openPlain(path)
 	if err != nil {
 		return nil
 	}

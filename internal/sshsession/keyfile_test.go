@@ -176,6 +176,15 @@ func TestBadKeyFiles(t *testing.T) {
 			t.Errorf("error %v, want that the file does not exist", err)
 		}
 	})
+	t.Run("only the public key is left", func(t *testing.T) {
+		target, _ := newTarget(t)
+		target.Dial = noDial(t)
+		public := writeKey(t, t.TempDir(), "team.pub", []byte(authorized(publicKey(t, key))))
+		target.Login.KeyFiles = []string{strings.TrimSuffix(public, ".pub")}
+		if _, err := sshsession.Dial(t.Context(), target); err == nil || !strings.Contains(err.Error(), public+" is a public key") {
+			t.Errorf("error %v, want that %s is one", err, public)
+		}
+	})
 	t.Run("a folder", func(t *testing.T) {
 		target, _ := newTarget(t)
 		target.Dial = noDial(t)

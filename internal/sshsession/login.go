@@ -220,7 +220,7 @@ func (r *keyring) addNamed(ctx context.Context, path string, agentKeys []agentKe
 	k, err := readKeyFile(path)
 	if public := publicOnly(path); err != nil && public != nil {
 		if !holds(agentKeys, public) {
-			return errElsewhere(path)
+			return errElsewhere(public.path)
 		}
 		k, err = public, nil
 	}
