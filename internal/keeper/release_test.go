@@ -288,3 +288,26 @@ func TestReleaseOfWhatIsInAnotherAccount(t *testing.T) {
 		l.want("rules in the end", l.rules())
 	})
 }
+
+// What is in another account, and cannot be given back, does not bring back what a session has held here.
+func TestReleaseBesidesAnotherAccount(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Targets = nil
+		for _, id := range []string{"2", "3"} {
+			l.world.cluster("j-"+id, "sg-"+id, "203.0.113.10", "")
+		}
+		session := func(cluster string) {
+			l.good(keeper.Request{Targets: []keeper.Target{as(target(cluster), func(t *keeper.Target) { t.Until = l.wall().Add(time.Hour) })}})
+		}
+		session("j-1")
+		l.suspend(2 * time.Hour)
+		l.world.users[""] = keeper.Identity{Account: "999999999999", UserID: "AIDAELSEWHERE"}
+		session("j-2")
+		if rep := l.round(keeper.Request{Release: true}); !isAccount(rep.Failed()) {
+			t.Errorf("said to be given back: %+v", rep)
+		}
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+		l.round(keeper.Request{})
+		l.want("rules after a round of the daemon", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+	})
+}
