@@ -27,9 +27,11 @@ func (r *round) finish(ctx context.Context) error {
 		return r.Store.Save(st)
 	}
 	r.settleDeparted()
-	if r.req.Release && failed == nil {
-		for _, t := range r.selected {
+	for i, t := range r.selected {
+		if r.req.Release && failed == nil {
 			delete(st.Places, t.key())
+		}
+		if r.req.Release && r.rep.Targets[i].Err == nil { // whatever could not be given back elsewhere
 			st.Temporary = slices.DeleteFunc(st.Temporary, func(o Target) bool { return o.key() == t.key() })
 		}
 	}

@@ -50,7 +50,7 @@ func (r *round) group(ctx context.Context, w *groupWork) {
 		if again {
 			continue
 		}
-		until := r.unsureUntil(w)
+		until := r.unsureUntil(w, view.Sent)
 		if w.unshown.After(until) {
 			until = w.unshown
 		}
@@ -108,7 +108,7 @@ func (r *round) pass(ctx context.Context, w *groupWork, raw sgsync.View) (again 
 		r.say(fmt.Sprintf("changing the rules of %s", w.id))
 	}
 	res := sgsync.Applier{API: w.cloud, Wall: r.wall, Asked: r.asked, Before: func(c sgsync.Change) error { return r.before(w.id, c) }}.Apply(ctx, have, plan)
-	r.after(w, res)
+	r.after(w, raw.Sent, res)
 	w.slow = res.Replan && len(res.Journal) == 0 && r.wall().Sub(raw.Sent) > sgsync.WriteWindow
 	sure := slices.DeleteFunc(slices.Clone(res.Journal), func(j sgsync.Write) bool { return j.Maybe })
 	w.rep.Rules = reportRules(sgsync.Overlay(have.View, sure), w.want, me, raw.AWS)
@@ -177,7 +177,7 @@ func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgs
 	for _, rule := range view.Rules {
 		if settled(rule, me, view.AWS) {
 			here[rule.ID] = true
-			if !r.now.Before(r.st.Blind) {
+			if !r.now.Before(r.st.Blind) && !r.movedLately(rule.ID, view) {
 				r.st.placed(rule.ID, w.id, rule.CIDR)
 			}
 		}

@@ -219,6 +219,56 @@ func TestLeftGroups(t *testing.T) {
 	})
 }
 
+// A rule whose adding had no answer is given back when its target leaves, also where another target keeps the group in use and the
+// reads do not show the rule yet.
+func TestDepartedBeforeItShows(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		time.Sleep(time.Minute)
+		l.Targets = append(l.Targets, as(target("j-1"), func(t *keeper.Target) { t.Port = 8443 }))
+		l.world.lag = 9 * time.Second
+		l.world.lose = losing("authorize")
+		l.world.fail = func(_ context.Context, call string) error { // one try
+			if strings.HasPrefix(call, "authorize") {
+				l.world.fail = failing("rules", errBroken)
+			}
+			return nil
+		}
+		l.round(keeper.Request{})
+		l.world.lose, l.world.fail = nil, nil
+		l.Targets = l.Targets[:1]
+		time.Sleep(time.Second)
+		l.good(keeper.Request{})
+		time.Sleep(sgsync.Sigma + time.Second)
+		l.good(keeper.Request{})
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+	})
+}
+
+// A group in use that fails does not make each round look by tag.
+func TestSweepBesidesAFailure(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		time.Sleep(keeper.SweepEvery + time.Hour)
+		l.world.fail = failing("tag ", errBroken)
+		for range 3 {
+			if l.round(keeper.Request{}).Failed() == nil {
+				t.Fatal("no failure")
+			}
+			time.Sleep(time.Minute)
+		}
+		n := 0
+		for _, call := range l.took() {
+			if strings.HasPrefix(call, "tagged") {
+				n++
+			}
+		}
+		if n != 2 {
+			t.Errorf("%d looks by tag", n)
+		}
+	})
+}
+
 // Rules are looked for by tag once a day.
 func TestSweepOnceADay(t *testing.T) {
 	inLab(t, func(l *lab) {

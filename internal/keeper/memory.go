@@ -42,15 +42,12 @@ func (m Remembered) left(at Place, now time.Time) map[string]time.Time {
 func (r *round) cloned(raw sgsync.View, me sgsync.Me) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// A read may show a rule where it was before our own move of a moment ago, and the memory may lack that place: it was lost with a
-	// damaged state, or the round that moved the rule was killed.
-	recent := sgsync.Recent(r.st.Journal, raw.Sent)
 	for _, rule := range raw.Rules {
 		mem, ok := r.st.Rules[rule.ID]
 		if !ok || !settled(rule, me, raw.AWS) || len(mem.CIDRs) == 0 || slices.Contains(mem.CIDRs, rule.CIDR) {
 			continue
 		}
-		if slices.ContainsFunc(recent, func(w sgsync.Write) bool { return w.Do == sgsync.Move && w.ID == rule.ID }) {
+		if r.movedLately(rule.ID, raw) {
 			continue
 		}
 		r.warn("rule %s was moved to %s in the name of this installation, but not by it: was this disk copied to another computer? This installation takes a new id.", rule.ID, rule.CIDR)
@@ -62,6 +59,15 @@ func (r *round) cloned(raw sgsync.View, me sgsync.Me) bool {
 		return r.Store.Save(r.st) == nil
 	}
 	return false
+}
+
+// movedLately reports whether a read may show a rule where it was before our own move of a moment ago. The memory may lack that
+// place: it was lost with a damaged state, or the round that moved the rule was killed. Or a copy of this disk has moved it: the
+// next read tells. The caller holds the lock.
+func (r *round) movedLately(id string, view sgsync.View) bool {
+	return slices.ContainsFunc(sgsync.Recent(r.st.Journal, view.Sent), func(w sgsync.Write) bool {
+		return w.Do == sgsync.Move && w.ID == id
+	})
 }
 
 // settled reports whether nobody but this installation may move a rule: its lease there is live and firm. What is
@@ -90,8 +96,9 @@ func (r *round) before(group string, c sgsync.Change) error {
 	return r.Store.saveJournal(r.st, group, true)
 }
 
-// after replaces the intents of a group by what became of them.
-func (r *round) after(w *groupWork, res sgsync.Result) {
+// after replaces the intents of a group by what became of them. sent is when the read was that they were planned on: what it may
+// not have shown is remembered until the next one.
+func (r *round) after(w *groupWork, sent time.Time, res sgsync.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if slices.ContainsFunc(res.Outcomes, func(o sgsync.Outcome) bool { return o.Write() && o.Done }) {
@@ -104,7 +111,7 @@ func (r *round) after(w *groupWork, res sgsync.Result) {
 		})
 	})
 	r.intents = slices.DeleteFunc(r.intents, func(i sgsync.Write) bool { return i.Group == w.id })
-	r.st.Journal = sgsync.Recent(r.st.Journal, r.wall())
+	r.st.Journal = sgsync.Recent(r.st.Journal, r.earlier(sent))
 	for _, j := range res.Journal {
 		for _, old := range r.st.Journal {
 			if old.ID == j.ID && old.At.After(j.At) {
@@ -134,15 +141,24 @@ func (r *round) after(w *groupWork, res sgsync.Result) {
 
 // unsureUntil is when a group can be judged whole: a call whose answer was lost, or whose process was killed,
 // may still act until then, and the rule that it was about is left as it is (see [sgsync.Overlay]). One that it may have added or
-// renewed only matters where nothing is wanted: else that is done again. Zero: now.
-func (r *round) unsureUntil(w *groupWork) (until time.Time) {
+// renewed only matters where nothing is wanted of its port: else that is done again. sent is when its rules were read. Zero:
+// it was judged whole.
+func (r *round) unsureUntil(w *groupWork, sent time.Time) (until time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, j := range sgsync.Recent(r.st.Journal, r.wall()) {
-		hidden := j.Do == sgsync.Move || j.Do == sgsync.Remove || j.Do == sgsync.Leave || j.Do == sgsync.Join || (j.Do == sgsync.Add || j.Do == sgsync.Renew) && w.nothing()
+	for _, j := range sgsync.Recent(r.st.Journal, r.earlier(sent)) {
+		hidden := j.Do == sgsync.Move || j.Do == sgsync.Remove || j.Do == sgsync.Leave || j.Do == sgsync.Join || (j.Do == sgsync.Add || j.Do == sgsync.Renew) && w.nothing(j.Port)
 		if end := j.At.Add(sgsync.Sigma); hidden && j.Maybe && j.Group == w.id && end.After(until) {
 			until = end
 		}
 	}
 	return until
+}
+
+// earlier is the wall time of a read, or now where the clock was set back since.
+func (r *round) earlier(sent time.Time) time.Time {
+	if now := r.wall(); now.Before(sent) {
+		return now
+	}
+	return sent
 }

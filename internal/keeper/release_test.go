@@ -288,3 +288,53 @@ func TestReleaseOfWhatIsInAnotherAccount(t *testing.T) {
 		l.want("rules in the end", l.rules())
 	})
 }
+
+// What is in another account, and cannot be given back, does not bring back what a session has held here.
+func TestReleaseBesidesAnotherAccount(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.Targets = nil
+		for _, id := range []string{"2", "3"} {
+			l.world.cluster("j-"+id, "sg-"+id, "203.0.113.10", "")
+		}
+		session := func(cluster string) {
+			l.good(keeper.Request{Targets: []keeper.Target{as(target(cluster), func(t *keeper.Target) { t.Until = l.wall().Add(time.Hour) })}})
+		}
+		session("j-1")
+		l.suspend(2 * time.Hour)
+		l.world.users[""] = keeper.Identity{Account: "999999999999", UserID: "AIDAELSEWHERE"}
+		session("j-2")
+		if rep := l.round(keeper.Request{Release: true}); !isAccount(rep.Failed()) {
+			t.Errorf("said to be given back: %+v", rep)
+		}
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+		l.round(keeper.Request{})
+		l.want("rules after a round of the daemon", l.rules(), "sgr-1-1 192.0.2.1/32:22 mine")
+	})
+}
+
+// A renewal without an answer may be hidden from a read that was sent just before it must show, also when that is over once the
+// read has been acted on.
+func TestReleaseWhileALostCallComesToShow(t *testing.T) {
+	for early := time.Duration(0); early <= 400*time.Millisecond; early += 50 * time.Millisecond {
+		inLab(t, func(l *lab) {
+			l.world.lag = sgsync.Sigma - time.Millisecond
+			l.world.put("sg-1", home+"/32", bobs(40*time.Hour)...)
+			time.Sleep(l.world.lag)
+			l.good(keeper.Request{})
+			time.Sleep(13 * time.Hour)
+			l.world.lose = losing("tag")
+			l.world.fail = func(_ context.Context, call string) error {
+				if strings.HasPrefix(call, "tag ") {
+					l.world.fail = failing("rules", errBroken) // one try
+				}
+				return nil
+			}
+			l.round(keeper.Request{})
+			l.world.lose = nil
+			l.world.fail = func(context.Context, string) error { time.Sleep(100 * time.Millisecond); return nil }
+			time.Sleep(sgsync.Sigma - early)
+			l.good(keeper.Request{Release: true})
+			l.want(fmt.Sprintf("rules, revoked %v before the renewal must show", early), l.rules(), "sgr-1-1 192.0.2.1/32:22 bob@desk")
+		})
+	}
+}

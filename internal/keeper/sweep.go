@@ -85,10 +85,12 @@ func (r *round) leave(key cloudKey, cloud Cloud, id string, on ports) {
 		r.work[i].lease = r.Lease
 	}
 	w := r.work[i]
-	w.swept = append(w.swept, key)
 	for _, port := range slices.Sorted(maps.Keys(on)) {
-		// A target that could not be looked up in this round still wants what it had.
-		if !r.wants(id, port) && !slices.ContainsFunc(w.want.Ports, func(p sgsync.Port) bool { return p.Port == port }) {
+		if r.wants(id, port) {
+			continue // also a target that could not be looked up in this round still wants what it had
+		}
+		w.swept = append(w.swept, key)
+		if !slices.ContainsFunc(w.want.Ports, func(p sgsync.Port) bool { return p.Port == port }) {
 			w.add(Target{Port: port}, gone, gone)
 		}
 	}

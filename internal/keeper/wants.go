@@ -37,9 +37,11 @@ type groupWork struct {
 	warnings []string
 }
 
-// nothing reports whether the group is looked at only to give something back.
-func (w *groupWork) nothing() bool {
-	return !slices.ContainsFunc(w.want.Ports, func(p sgsync.Port) bool { return p.V4.State != sgsync.Absent || p.V6.State != sgsync.Absent })
+// nothing reports whether a port of the group is looked at only to give something back.
+func (w *groupWork) nothing(port int) bool {
+	return slices.ContainsFunc(w.want.Ports, func(p sgsync.Port) bool {
+		return p.Port == port && p.V4.State == sgsync.Absent && p.V6.State == sgsync.Absent
+	})
 }
 
 // soon asks for a look at the group at the wall time t at the latest.

@@ -89,15 +89,20 @@ type applyRun struct {
 }
 
 // makesRoom reports whether a change makes room in a group that was found full. What others have left behind does, and a rule
-// of mine for an address that is mine no more: kept, it would shut me out for as long as the group is full. It must not admit
-// the address that there was no room for.
+// of mine for an address that is mine no more: kept, it would shut me out for as long as the group is full. It must admit none of
+// the addresses that there was no room for.
 func (r *applyRun) makesRoom(c Change) bool {
+	full := false
 	for _, o := range r.res.Outcomes {
-		if errors.Is(o.Err, ErrQuota) && c.Do == Remove && (c.Role == Other || is4(c.CIDR) == is4(o.CIDR) && !c.CIDR.Overlaps(o.CIDR)) {
-			return true
+		switch {
+		case o.Err == nil || !o.opens():
+		case c.Role != Other && c.Port == o.Port && c.CIDR.Overlaps(o.CIDR):
+			return false
+		case errors.Is(o.Err, ErrQuota) && (c.Role == Other || is4(c.CIDR) == is4(o.CIDR)):
+			full = true
 		}
 	}
-	return false
+	return full && c.Do == Remove
 }
 
 func (r *applyRun) one(ctx context.Context, c Change) Outcome {

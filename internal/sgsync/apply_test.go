@@ -100,6 +100,40 @@ func TestApplyFailures(t *testing.T) {
 	}
 }
 
+// What makes room in a full group admits none of what there was no room for: two addresses that are wanted may be without a rule.
+// A rule on a port that nothing wants any more admits nothing that is.
+func TestApplyMakesRoom(t *testing.T) {
+	wide := rule("198.51.100.0/28", alice, alice, day, -1) // once trusted
+	elsewhere := rule("198.51.100.7/32", alice, alice, day, -1)
+	elsewhere.FromPort, elsewhere.ToPort = 8443, 8443
+	last := rule("203.0.113.7/32", bob, alice, day, -1)
+	for name, tt := range map[string]struct {
+		rule    Rule
+		trusted string
+		revoked bool
+	}{
+		"a range that covers one of two":                  {wide, "192.0.2.9/32", false},
+		"an address in a range that is wanted":            {last, "203.0.113.0/28", false},
+		"the last address, where both are somewhere else": {last, "192.0.2.9/32", true},
+		"another port": {elsewhere, "192.0.2.9/32", true},
+	} {
+		w := newWorld()
+		w.put(tt.rule)
+		w.fail = func(call string) error {
+			if strings.HasPrefix(call, "authorize") {
+				return ErrQuota
+			}
+			return nil
+		}
+		want := wants(knows("198.51.100.7/32"))
+		want.Ports[0].Trusted = []netip.Prefix{netip.MustParsePrefix(tt.trusted)}
+		want.Ports = append(want.Ports, Port{Port: 8443, V4: Family{State: Absent}, V6: Family{State: Absent}})
+		if res := try(w, want, alice, 0); (len(w.rules) == 0) != tt.revoked || res.Replan != tt.revoked {
+			t.Errorf("%s: replan %v, calls %q", name, res.Replan, w.calls)
+		}
+	}
+}
+
 // A full group is freed of what others have left behind, and looked at again; a denied courtesy is no failure.
 func TestApplyCourtesies(t *testing.T) {
 	expired := rule("203.0.113.9/32", bob, bob, -60, -90)

@@ -3,11 +3,13 @@ package sgsync_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,7 +68,7 @@ func randomRules(d draw, w *world) {
 
 func randomPrefix(d draw) netip.Prefix {
 	all := pfxs("198.51.100.1/32", "198.51.100.2/32", "198.51.100.3/32", "198.51.100.4/32", "2001:db8::1/128", "2001:db8::2/128",
-		"2001:db8:0:1::/64", "192.0.2.0/28", "203.0.0.0/16", "0.0.0.0/0", "::/0", "10.0.0.0/8")
+		"2001:db8:0:1::/64", "192.0.2.0/28", "198.51.100.0/28", "203.0.0.0/16", "0.0.0.0/0", "::/0", "10.0.0.0/8")
 	return all[d(len(all))]
 }
 
@@ -156,34 +158,7 @@ func checkPlan(t fataler, d draw) {
 		}
 	}
 
-	// I3: what covers a known address before a call covers it after; and everything wanted is covered at the end.
-	covered := func(a netip.Addr) bool {
-		for _, r := range w.rules {
-			if r.CIDR.IsValid() && r.CIDR.Contains(a) && (r.Protocol == "-1" || r.Protocol == "tcp" && r.FromPort <= 22 && 22 <= r.ToPort) {
-				return true
-			}
-		}
-		return false
-	}
-	var self []netip.Addr
-	for _, f := range []Family{port.V4, port.V6} {
-		for _, p := range f.Self {
-			self = append(self, p.Addr())
-		}
-	}
-	was := map[netip.Addr]bool{}
-	w.before = func() {
-		for _, a := range self {
-			was[a] = covered(a)
-		}
-	}
-	w.after = func() {
-		for _, a := range self {
-			if was[a] && !covered(a) {
-				t.Fatalf("I3: %s lost its cover in %q", a, w.calls[len(w.calls)-1])
-			}
-		}
-	}
+	self, covered := guardCover(t, w, port)
 	foreign := map[string]Rule{}
 	for id, r := range w.rules {
 		if !r.Managed() {
@@ -219,6 +194,57 @@ func checkPlan(t fataler, d draw) {
 		Applier{API: w, Wall: func() time.Time { return w.now }}.Apply(context.Background(), have, again)
 	}
 	t.Fatalf("I7: purging never ends")
+}
+
+// guardCover watches over I3: what covers a known address before a call covers it after.
+func guardCover(t fataler, w *world, port Port) (self []netip.Addr, covered func(netip.Addr) bool) {
+	covered = func(a netip.Addr) bool {
+		for _, r := range w.rules {
+			if r.CIDR.IsValid() && r.CIDR.Contains(a) && (r.Protocol == "-1" || r.Protocol == "tcp" && r.FromPort <= 22 && 22 <= r.ToPort) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, f := range []Family{port.V4, port.V6} {
+		for _, p := range f.Self {
+			self = append(self, p.Addr())
+		}
+	}
+	was := map[netip.Addr]bool{}
+	w.before = func() {
+		for _, a := range self {
+			was[a] = covered(a)
+		}
+	}
+	w.after = func() {
+		for _, a := range self {
+			if was[a] && !covered(a) {
+				t.Fatalf("I3: %s lost its cover in %q", a, w.calls[len(w.calls)-1])
+			}
+		}
+	}
+	return self, covered
+}
+
+// In a full group, too, what is removed to make room covers no known address.
+func TestFullGroupProperties(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		d := rapidDraw(rt)
+		w := newWorld()
+		randomRules(d, w)
+		want := randomWant(d, w.now)
+		guardCover(rt, w, want.Ports[0])
+		w.fail = func(call string) error {
+			if strings.HasPrefix(call, "authorize") {
+				return ErrQuota
+			}
+			return nil
+		}
+		if res := try(w, want, people[d(2)], 0); res.Err != nil && !errors.Is(res.Err, ErrQuota) {
+			rt.Fatalf("%v", res.Err)
+		}
+	})
 }
 
 func TestPlanProperties(t *testing.T) {
