@@ -64,7 +64,7 @@ func (a *app) revoke(ctx context.Context, args []string, mine, dry bool) error {
 	if err := a.print(rep, func(w io.Writer) { renderTidied(w, rep, "nothing to give back") }); err != nil {
 		return err
 	}
-	if !dry && k.Store.Running() && k.Store.Paused(time.Now()) == nil && rep.Failed() == nil {
+	if !dry && k.Store.Running() && k.Store.Paused(time.Now()) == nil {
 		fmt.Fprintln(a.Err, "emr-accessd: hint: the daemon runs and will authorize your address again; first pause it (emr-accessd pause) or stop it (emr-accessd stop)")
 	}
 	return a.verdict(rep, dry)

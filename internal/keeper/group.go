@@ -177,7 +177,7 @@ func (r *round) note(w *groupWork, plan sgsync.Changes, view sgsync.View, me sgs
 	for _, rule := range view.Rules {
 		if settled(rule, me, view.AWS) {
 			here[rule.ID] = true
-			if !r.now.Before(r.st.Blind) && !r.movedLately(rule.ID, view) {
+			if !r.blind() && !r.movedLately(rule.ID, view) {
 				r.st.placed(rule.ID, w.id, rule.CIDR)
 			}
 		}

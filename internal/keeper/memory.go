@@ -37,11 +37,27 @@ func (m Remembered) left(at Place, now time.Time) map[string]time.Time {
 	return left
 }
 
+// blind reports whether reads may show rules of ours at places that are not known any more. The caller holds the lock.
+func (r *round) blind() bool { return r.now.Before(r.st.Blind) }
+
+// moving notes that a rule is about to be moved. The caller holds the lock.
+func (r *round) moving(group string, c sgsync.Change) {
+	if !r.blind() {
+		r.st.placed(c.Rule, group, c.CIDR)
+		return
+	}
+	delete(r.st.Rules, c.Rule) // where it was before is not known: it is learnt when every read shows this move
+	r.st.Blind = r.wall().Add(sgsync.W + sgsync.Sigma)
+}
+
 // cloned notices that somebody moves rules in our name: this disk was copied with its machine id. The copy
 // that notices takes a new id; its old lease ends like that of any laptop that is gone.
 func (r *round) cloned(raw sgsync.View, me sgsync.Me) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.blind() {
+		return false
+	}
 	for _, rule := range raw.Rules {
 		mem, ok := r.st.Rules[rule.ID]
 		if !ok || !settled(rule, me, raw.AWS) || len(mem.CIDRs) == 0 || slices.Contains(mem.CIDRs, rule.CIDR) {
@@ -85,7 +101,7 @@ func (r *round) before(group string, c sgsync.Change) error {
 	w.At = r.wall().Add(sgsync.AttemptTimeout) // it may take effect until then
 	r.st.Journal, r.intents = append(r.st.Journal, w), append(r.intents, w)
 	if c.Do == sgsync.Move {
-		r.st.placed(c.Rule, group, c.CIDR)
+		r.moving(group, c)
 	}
 	if mem, ok := r.st.Rules[c.Rule]; ok && (c.Do == sgsync.Remove || c.Do == sgsync.Leave) {
 		mem.Leaving = true
@@ -124,7 +140,7 @@ func (r *round) after(w *groupWork, sent time.Time, res sgsync.Result) {
 		if o.Done && o.Do == sgsync.Add {
 			r.st.placed(o.Rule, w.id, o.CIDR)
 		}
-		if o.Err != nil && o.Do == sgsync.Move {
+		if o.Err != nil && o.Do == sgsync.Move && !r.blind() {
 			r.st.placed(o.Rule, w.id, o.From) // else it would count as being where it was not moved to
 		}
 		if o.Done && (o.Do == sgsync.Remove || o.Do == sgsync.Leave) {

@@ -89,10 +89,11 @@ func (k *Keeper) round(ctx context.Context, req Request, start time.Time) (Repor
 	if warning != "" {
 		r.rep.Warnings = append(r.rep.Warnings, warning)
 	}
-	if st.Torn {
-		st.Torn = false
-		st.Settled = r.now.Add(sgsync.W + sgsync.Sigma) // a call that the file told of may still act, and show
-		st.Blind = st.Settled
+	if shows := r.now.Add(sgsync.W + sgsync.Sigma); st.Torn || st.Killed { // a call that the file told of may still act, and show
+		if st.Blind = shows; st.Torn {
+			st.Settled = shows
+		}
+		st.Torn, st.Killed = false, false
 	}
 	if err := r.installation(); err != nil {
 		return Report{}, err

@@ -38,9 +38,11 @@ type State struct {
 	// Torn: what a round did that was killed could not be read, the state or lines of it. Kept until a round has seen to it: something
 	// else may save the state first.
 	Torn bool `json:"torn,omitempty"`
+	// Killed: lines follow the state of a round that did not come to its end, so that it is without Rules. Kept like Torn.
+	Killed bool `json:"killed,omitempty"`
 
-	// Blind is until when reads may not show what a killed round did whose lines were torn. Where a rule is seen until then is not
-	// learnt: the round's own move would count as somebody else's.
+	// Blind is until when reads may not show where a killed round, or one whose state was lost, has moved a rule. Where a rule is seen
+	// until then is not learnt: the round's own move would count as somebody else's.
 	Blind time.Time `json:"blind,omitzero"`
 
 	Status Status `json:"status"`

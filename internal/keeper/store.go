@@ -142,6 +142,7 @@ func (s *Store) Load() (*State, string) {
 		if st, warning = s.loadWhole(); st.Log == "" {
 			break
 		}
+		st.Killed = true // as far as it concerns who holds the lock
 		warning = s.readLog(st)
 		if is, err := os.Stat(s.Path(stateFile)); err == nil && sameFile(was, is) {
 			break
