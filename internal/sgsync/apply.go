@@ -95,8 +95,8 @@ func (r *applyRun) makesRoom(c Change) bool {
 	full := false
 	for _, o := range r.res.Outcomes {
 		switch {
-		case o.Err == nil || !o.opens():
-		case c.Role != Other && c.Port == o.Port && c.CIDR.Overlaps(o.CIDR):
+		case o.Err == nil:
+		case c.Port == o.Port && c.CIDR.Overlaps(o.CIDR):
 			return false
 		case errors.Is(o.Err, ErrQuota) && (c.Role == Other || is4(c.CIDR) == is4(o.CIDR)):
 			full = true

@@ -107,20 +107,24 @@ func TestApplyMakesRoom(t *testing.T) {
 	elsewhere := rule("198.51.100.7/32", alice, alice, day, -1)
 	elsewhere.FromPort, elsewhere.ToPort = 8443, 8443
 	last := rule("203.0.113.7/32", bob, alice, day, -1)
+	others := rule("198.51.100.0/28", bob, bob, -60, -90)
 	for name, tt := range map[string]struct {
 		rule    Rule
 		trusted string
+		full    string // for what there is no room
 		revoked bool
 	}{
-		"a range that covers one of two":                  {wide, "192.0.2.9/32", false},
-		"an address in a range that is wanted":            {last, "203.0.113.0/28", false},
-		"the last address, where both are somewhere else": {last, "192.0.2.9/32", true},
-		"another port": {elsewhere, "192.0.2.9/32", true},
+		"a range that covers one of two":                  {wide, "192.0.2.9/32", "", false},
+		"a range that covers what has its rule now":       {wide, "192.0.2.9/32", "192.0.2.9/32", true},
+		"an address in a range that is wanted":            {last, "203.0.113.0/28", "", false},
+		"the last address, where both are somewhere else": {last, "192.0.2.9/32", "", true},
+		"another port":                      {elsewhere, "192.0.2.9/32", "", true},
+		"what others have left, and covers": {others, "192.0.2.9/32", "", false},
 	} {
 		w := newWorld()
 		w.put(tt.rule)
 		w.fail = func(call string) error {
-			if strings.HasPrefix(call, "authorize") {
+			if strings.HasPrefix(call, "authorize "+tt.full) {
 				return ErrQuota
 			}
 			return nil
@@ -128,7 +132,7 @@ func TestApplyMakesRoom(t *testing.T) {
 		want := wants(knows("198.51.100.7/32"))
 		want.Ports[0].Trusted = []netip.Prefix{netip.MustParsePrefix(tt.trusted)}
 		want.Ports = append(want.Ports, Port{Port: 8443, V4: Family{State: Absent}, V6: Family{State: Absent}})
-		if res := try(w, want, alice, 0); (len(w.rules) == 0) != tt.revoked || res.Replan != tt.revoked {
+		if res := try(w, want, alice, 0); (w.rules["sgr-0001"].ID == "") != tt.revoked || res.Replan != tt.revoked {
 			t.Errorf("%s: replan %v, calls %q", name, res.Replan, w.calls)
 		}
 	}
@@ -372,6 +376,18 @@ func TestOverlayOfALeaseFromBeforeTheOneThatWasLeft(t *testing.T) {
 		}
 		if tags := Overlay(read, append([]Write{lost}, left...)).Rules[0].Tags; tags[alice.Key()] != "" {
 			t.Errorf("%s: an older value is shown: %v", do, tags)
+		}
+		for name, change := range map[string]func(*Write){
+			"answered":          func(w *Write) { w.Maybe = false },
+			"of another rule":   func(w *Write) { w.ID = "sgr-9" },
+			"of another person": func(w *Write) { w.Key = bob.Key() },
+			"no lease":          func(w *Write) { w.Do = Purge },
+		} {
+			other := lost
+			change(&other)
+			if tags := Overlay(shown, append([]Write{other}, left...)).Rules[0].Tags; tags[alice.Key()] != "" {
+				t.Errorf("%s, %s: the lease that was left is shown: %v", do, name, tags)
+			}
 		}
 	}
 	joined := append(left, Write{At: t0, Do: Join, Group: group, ID: id, Key: alice.Key(), Value: "again"})
