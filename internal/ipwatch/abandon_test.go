@@ -127,8 +127,8 @@ func TestSilentResolver(t *testing.T) {
 	}
 }
 
-// TestSilentSource: with the name resolved it is the source that does not answer.
-func TestSilentSource(t *testing.T) {
+// TestSilentServer: with the name resolved it is the source that does not answer.
+func TestSilentServer(t *testing.T) {
 	t.Parallel()
 	mute, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
