@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,7 +20,18 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"emr-accessd": main})
+	testscript.Main(tests{m}, map[string]func(){"emr-accessd": main})
+}
+
+// tests are all of the package, in the process that starts the program.
+type tests struct{ *testing.M }
+
+// Run has hangups reach the programs that tests start, also where the tests run under nohup: what is caught here is not ignored there.
+func (m tests) Run() int {
+	if signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
+	return m.M.Run()
 }
 
 // coverage is the variable by which a child process adds to what the tests cover, where go test measures that. A
