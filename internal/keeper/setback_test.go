@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emr-accessd/emr-accessd/internal/ipwatch"
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
 	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
@@ -63,7 +64,33 @@ func TestMovesAfterADamagedState(t *testing.T) {
 	}
 }
 
-// Nor is one what a killed round has moved, when the address changes again before reads show that.
+// What is read while nothing is known of where rules were is not learnt, also where nothing is moved then, since the address is not known.
+func TestNothingIsLearntFromLateReads(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.good(keeper.Request{})
+		time.Sleep(time.Minute)
+		l.world.lag = 9 * time.Second
+		l.v4(at(office))
+		l.good(keeper.Request{})
+		if err := os.WriteFile(l.Store.Path("state.json"), []byte("{"), 0o600); err != nil {
+			l.Fatal(err)
+		}
+		l.v4(sight{state: ipwatch.Conflict})
+		for range 4 {
+			time.Sleep(2 * time.Second)
+			l.round(keeper.Request{}) // reads show the rule at home until 9 s have passed
+		}
+		time.Sleep(time.Minute)
+		l.v4(at(office))
+		l.good(keeper.Request{})
+		if st, _ := l.Store.Load(); st.Installation != "" {
+			l.Error("another installation")
+		}
+		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 mine")
+	})
+}
+
+// Nor is it a clone what a killed round has moved, when the address changes again before reads show that.
 func TestMovesAfterAKilledRound(t *testing.T) {
 	for i := range 16 {
 		for lag := range 3 {
