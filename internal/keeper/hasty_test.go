@@ -2,13 +2,10 @@ package keeper_test
 
 import (
 	"context"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/emr-accessd/emr-accessd/internal/keeper"
-	"github.com/emr-accessd/emr-accessd/internal/sgsync"
 )
 
 // Two copies of one disk that look often, as in networks that keep changing, notice each other all the same: where a rule is read
@@ -16,17 +13,7 @@ import (
 func TestTwoHastyClones(t *testing.T) {
 	inLab(t, func(l *lab) {
 		l.good(keeper.Request{})
-		copied := l.state()
-		other := *l.Keeper
-		store, err := keeper.OpenStore(filepath.Join(t.TempDir(), "copy"), filepath.Join(t.TempDir(), "copy"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		copied.Installation = strings.TrimPrefix(l.key(), sgsync.LeasePrefix+"AIDAALICE-")
-		if err := store.Save(copied); err != nil {
-			t.Fatal(err)
-		}
-		other.Store, other.Watch = store, newNetwork(office)
+		other := l.copied()
 		time.Sleep(time.Minute)
 		l.v4(at(train))
 		l.world.lag = 3 * time.Second // each moves the rule before it sees the other's move
@@ -36,20 +23,20 @@ func TestTwoHastyClones(t *testing.T) {
 			}
 		}
 		round(l.Keeper)
-		round(&other)
+		round(other)
 		l.world.lag = 0
 		for range 2 {
 			time.Sleep(4 * time.Second)
 			round(l.Keeper)
 			time.Sleep(time.Second)
-			round(&other)
+			round(other)
 		}
 		l.world.calls = nil
 		for range 5 {
 			time.Sleep(11 * time.Second)
 			round(l.Keeper)
 			time.Sleep(11 * time.Second)
-			round(&other)
+			round(other)
 		}
 		l.want("rules", l.rules(), "sgr-1-1 192.0.2.2/32:22 alice@laptop", "sgr-1-2 192.0.2.3/32:22 mine")
 	})

@@ -223,23 +223,30 @@ func TestStaleReadIsNoClone(t *testing.T) {
 	}
 }
 
+// copied is the same installation on a copy of this disk, which works at the office.
+func (l *lab) copied() *keeper.Keeper {
+	l.Helper()
+	state := l.state()
+	other := *l.Keeper
+	store, err := keeper.OpenStore(filepath.Join(l.TempDir(), "copy"), filepath.Join(l.TempDir(), "copy"))
+	if err != nil {
+		l.Fatal(err)
+	}
+	state.Installation = strings.TrimPrefix(l.key(), sgsync.LeasePrefix+"AIDAALICE-")
+	if err := store.Save(state); err != nil {
+		l.Fatal(err)
+	}
+	other.Store, other.Watch = store, newNetwork(office)
+	return &other
+}
+
 // Two copies of one disk that both work end with an id and a rule each.
 func TestTwoClones(t *testing.T) {
 	inLab(t, func(l *lab) {
 		l.good(keeper.Request{})
-		copied := l.state()
-		other := *l.Keeper
-		store, err := keeper.OpenStore(filepath.Join(t.TempDir(), "copy"), filepath.Join(t.TempDir(), "copy"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		copied.Installation = strings.TrimPrefix(l.key(), sgsync.LeasePrefix+"AIDAALICE-")
-		if err := store.Save(copied); err != nil {
-			t.Fatal(err)
-		}
-		other.Store, other.Watch = store, newNetwork(office)
+		other := l.copied()
 		for range 3 {
-			for _, k := range []*keeper.Keeper{&other, l.Keeper} {
+			for _, k := range []*keeper.Keeper{other, l.Keeper} {
 				if rep, err := k.Round(context.Background(), keeper.Request{}); err != nil || rep.Failed() != nil {
 					t.Fatal(err, rep.Failed())
 				}
